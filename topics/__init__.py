@@ -1,0 +1,1 @@
+"""The contract: records, topics, headers and names that every process shares."""

@@ -1,0 +1,63 @@
+"""Headers of the records on the middle topics, and of dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from topics.sources import Source
+
+SOURCE = "rag-source"  # what the record is about
+EPOCH = "rag-epoch"  # of the writer; a record with an epoch and no source is a claim
+FROM = "rag-from"  # offset of the input record it was made from, so that a read-back parses no JSON
+
+ERROR = "rag-error"
+STAGE = "rag-stage"
+ATTEMPT = "rag-attempt"
+ORIGIN = "rag-origin"  # topic/partition/offset of a dead letter
+REDRIVEN = "rag-redriven"
+
+Header = tuple[str, bytes]
+
+
+class Stamp(NamedTuple):
+    """What a record's headers say. `epoch` 0: not written by a stage."""
+
+    epoch: int
+    source: Source | None
+    origin: int
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether the record only says that its writer took over the partition."""
+        return self.epoch > 0 and self.source is None
+
+
+UNSTAMPED = Stamp(0, None, -1)
+
+
+def read_stamp(headers: Iterable[Header]) -> Stamp:
+    """Read our headers; foreign ones are passed over.
+
+    Raises:
+        ValueError: one of ours is not of its form.
+    """
+    epoch, source, origin = UNSTAMPED
+    for name, value in headers:
+        if name == EPOCH:
+            epoch = int(value)
+        elif name == SOURCE:
+            source = Source.parse(value)
+        elif name == FROM:
+            origin = int(value)
+    return Stamp(epoch, source, origin)
+
+
+def stamp(source: Source, epoch: int, origin: int) -> list[Header]:
+    """Headers of an output: what it is about, by whom, made from which input offset."""
+    return [(SOURCE, b"%d.%d" % source), (EPOCH, b"%d" % epoch), (FROM, b"%d" % origin)]
+
+
+def claim_stamp(epoch: int) -> list[Header]:
+    """Headers of a claim."""
+    return [(EPOCH, b"%d" % epoch)]
