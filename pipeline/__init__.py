@@ -1,0 +1,1 @@
+"""The logic, pure: values in, values out; time is an argument."""

@@ -1,0 +1,20 @@
+"""Errors that a person can act on.
+
+RagError
+├── ConfigurationError   a setting is missing or wrong; the message names it
+└── BrokerError          Kafka is not there or not as the catalogue wants it
+"""
+
+from __future__ import annotations
+
+
+class RagError(Exception):
+    """Base of what is shown as one line: what is wrong, where, and what to do."""
+
+
+class ConfigurationError(RagError):
+    """A setting is missing or wrong; the message names its variable."""
+
+
+class BrokerError(RagError):
+    """Kafka cannot be reached, or its topics are not as the catalogue wants them."""

@@ -1,0 +1,136 @@
+"""Settings of every process: one frozen tree built from a mapping of environment names to texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, get_type_hints
+
+from pipeline.errors import ConfigurationError
+from topics.catalog import Lane
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every field is the lower-case form of its environment name; its help is the line in the documentation."""
+
+    host: str = _setting("127.0.0.1", "address the gateway listens on")
+    port: int = _setting(8000, "port of the gateway")
+    ws_path: str = _setting("/ws/realtime-asr", "path of the WebSocket")
+    app_name: str = _setting("realtime-rag", "name shown by the gateway")
+    debug: bool = _setting(False, "log at debug level")
+    log_level: str = _setting("INFO", "lowest level that is logged")
+    api_keys: str = _setting("", "comma-separated keys that may use the gateway")
+    allow_unauthenticated: bool = _setting(False, "listen beyond loopback without API_KEYS")
+    allowed_origins: str = _setting("", "comma-separated browser origins beside our own and loopback")
+    kafka_bootstrap_servers: str = _setting("", "Kafka brokers, host:port,…; empty: an embedded broker is started")
+    kafka_security_protocol: str = _setting("PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    kafka_sasl_mechanism: str = _setting("", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_sasl_username: str = _setting("", "user name for SASL")
+    kafka_sasl_password: str = _setting("", "password for SASL")
+    kafka_ssl_cafile: str = _setting("", "file with the certificates that we trust")
+    kafka_replication: int = _setting(1, "copies of each partition; 3 in clusters")
+    kafka_embedded: bool = _setting(False, "the broker is the embedded one: short fetch waits, no idempotent producer")
+    topic_prefix: str = _setting("rag", "first word of every topic and group name")
+    lane: Lane = _setting(Lane.LIVE, "live or bulk: the topics a stage works on")
+    data_path: Path = _setting(Path("data"), "folder for the index and for what a worker remembers of itself")
+    knowledge_path: Path = _setting(Path("knowledge"), "folder of documents that the local provider answers from")
+    rag_provider: str = _setting("local", "who answers: local, openai, context, or an installed provider")
+    openai_api_key: str = _setting("", "key of the openai provider")
+    openai_base_url: str = _setting("https://api.openai.com/v1", "address of an OpenAI-compatible server")
+    openai_model: str = _setting("gpt-4o-mini", "model of the openai provider")
+    openai_timeout: float = _setting(30.0, "seconds until its first piece, and between two pieces")
+    context_api_key: str = _setting("", "key of the context provider")
+    context_base_url: str = _setting("", "address of the OpenAI-compatible context provider")
+    context_timeout: float = _setting(30.0, "seconds until its first piece, and between two pieces")
+    answers_concurrency: int = _setting(32, "answers that one worker streams at the same time")
+    handler_deadline: float = _setting(60.0, "seconds a stage may work on one record")
+    drain_timeout: float = _setting(20.0, "seconds a stopping stage gives to running answers")
+    commit_interval: float = _setting(0.5, "seconds between commits")
+    question_ttl: float = _setting(120.0, "seconds after which a queued live question is too old; 0: never")
+    sentence_min_silence: float = _setting(0.5, "seconds of silence that may end a sentence that looks whole")
+    sentence_max_silence: float = _setting(1.2, "seconds of silence that end any sentence")
+    sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
+    stage_port: int = _setting(0, "port of a stage's health page; 0: none")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Read the settings that a mapping such as `os.environ` names; the rest keep their defaults.
+
+        Raises:
+            ConfigurationError: a value is not of its setting's type or range.
+        """
+        kinds = get_type_hints(cls)
+        names = {field.name: field.name.upper() for field in dataclasses.fields(cls)}
+        given = {name: env for name, env in names.items() if env in environ}
+        settings = cls(**{name: _read(env, environ[env], kinds[name]) for name, env in given.items()})
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        for name in ("answers_concurrency", "sentence_max_chars", "kafka_replication"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name.upper()} must be at least 1.")
+        for name in ("handler_deadline", "drain_timeout", "commit_interval", "sentence_max_silence"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"{name.upper()} must be above 0 seconds.")
+        if not self.ws_path.startswith("/"):
+            raise ConfigurationError(f"WS_PATH must start with a slash, not {self.ws_path!r}.")
+
+    def kafka_client(self) -> dict[str, Any]:
+        """Keyword arguments that every aiokafka client of ours shares: where the brokers are and how to speak to them."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap_servers,
+            "security_protocol": self.kafka_security_protocol,
+        }
+        if "SASL" in self.kafka_security_protocol:
+            options |= {
+                "sasl_mechanism": self.kafka_sasl_mechanism or "PLAIN",
+                "sasl_plain_username": self.kafka_sasl_username,
+                "sasl_plain_password": self.kafka_sasl_password,
+            }
+        if "SSL" in self.kafka_security_protocol:
+            options["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ssl_cafile or None)
+        return options
+
+    @property
+    def fetch_wait_ms(self) -> int:
+        """How long a fetch may wait for data: the embedded broker sleeps half of it even when data comes."""
+        return 10 if self.kafka_embedded else 500
+
+    def environment(self) -> dict[str, str]:
+        """The settings that differ from their defaults, as a mapping that `from_env` reads, for a child process."""
+        defaults = Settings()
+        pairs = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        return {name.upper(): str(value) for name, value in pairs if value != getattr(defaults, name)}
+
+
+def _read(env: str, text: str, kind: Any) -> Any:
+    try:
+        if kind is bool:
+            return _boolean(text)
+        return kind(text.strip())
+    except ValueError as exc:
+        raise ConfigurationError(f"{env}={text!r} is not {_describe(kind)}.") from exc
+
+
+def _boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError(word)
+    return word in _TRUE
+
+
+def _describe(kind: Any) -> str:
+    if kind is Lane:
+        return "one of: " + ", ".join(Lane)
+    return {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a text")
