@@ -1,0 +1,1 @@
+"""Thin Faust shells: one stage is one module, one app and one consumer group."""
