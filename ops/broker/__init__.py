@@ -1,0 +1,1 @@
+"""Brokers for one machine: an embedded one for a laptop, and a real Apache Kafka."""
