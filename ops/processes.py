@@ -91,9 +91,9 @@ class Process:
 
     async def ended(self) -> int:
         """Wait, in whichever event loop, for the end of the process and of its output; its exit code."""
-        while (code := self.exit_code) is None:  # noqa: ASYNC110 - an event would belong to one loop
+        while (code := self.exit_code) is None:
             await asyncio.sleep(0.05)
-        while self._pump is not None and self._pump.is_alive():  # noqa: ASYNC110 - as above
+        while self._pump is not None and self._pump.is_alive():
             await asyncio.sleep(0.01)
         return code
 

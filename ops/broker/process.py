@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Self
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -27,9 +27,9 @@ class LocalBroker(ABC):
         bootstrap_servers: its address, the same after every start.
     """
 
-    name: ClassVar[str]
-    is_real: ClassVar[bool]
-    version = ""
+    name: str
+    is_real: bool
+    version: str
 
     def __init__(self, port: int) -> None:
         self.port = port
