@@ -1,0 +1,21 @@
+"""Providers: whoever knows answers here, behind one protocol; see docs/providers.md."""
+
+from pipeline.providers.base import Asked, Delta, End, Provider, Turn
+from pipeline.providers.catalog import build_provider, index_path, open_provider
+from pipeline.providers.errors import ProviderError
+from pipeline.providers.index import IndexReport, KnowledgeIndex, build_index
+
+__all__ = [
+    "Asked",
+    "Delta",
+    "End",
+    "IndexReport",
+    "KnowledgeIndex",
+    "Provider",
+    "ProviderError",
+    "Turn",
+    "build_index",
+    "build_provider",
+    "index_path",
+    "open_provider",
+]

@@ -1,0 +1,89 @@
+"""Provider `local`: answers with the words of the knowledge folder, cited; no key, no network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.providers.base import Asked, Delta, End, Provider
+from pipeline.providers.extracts import Extract, extracts
+from pipeline.providers.index import Hit, KnowledgeIndex
+from pipeline.providers.words import language
+
+# Below this share of the question's weight a passage shares words with it by accident.
+FOUND_COVERAGE = 0.5
+
+NOT_FOUND = {
+    "zh": "没有找到答案：知识库里没有与这个问题相关的内容。",
+    "en": "No answer found: the knowledge holds nothing about this question.",
+}
+
+
+class LocalProvider(Provider):
+    """Quotes the passages that answer a question; what it cannot find it says plainly, with no sources."""
+
+    name = "local"
+
+    def __init__(self, index: Path) -> None:
+        """Open the index that `build_index` made in this folder.
+
+        Raises:
+            ConfigurationError: there is no index.
+        """
+        self._index = KnowledgeIndex(index)
+
+    async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
+        """Yield the quotes sentence by sentence, then a line for each citation; a search takes some ms, inline."""
+        hits = relevant(self._index.search(asked.text))
+        found = extracts(hits, self._index.weights(asked.text))
+        if not found:
+            yield Delta(NOT_FOUND[asked.lang if asked.lang in NOT_FOUND else language(asked.text)])
+            yield End(found=False)
+            return
+        sources = [source(n, extract) for n, extract in enumerate(found, start=1)]
+        for extract, cited in zip(found, sources, strict=True):
+            for piece in extract.pieces():
+                yield Delta(piece)
+            yield Delta(f" [{cited['n']}]\n\n")
+        yield Delta("\n".join(citation(cited) for cited in sources))
+        yield End(sources=sources)
+
+    async def health(self) -> bool:
+        """Whether the index holds anything."""
+        try:
+            return len(self._index) > 0
+        except OSError:
+            return False
+
+
+def relevant(hits: Sequence[Hit]) -> list[Hit]:
+    """Hits that hold enough of the question to be about it.
+
+    The threshold is on the covered share and not on the score, whose size depends on the number of documents.
+    """
+    return [hit for hit in hits if hit.coverage >= FOUND_COVERAGE]
+
+
+def source(n: int, extract: Extract) -> dict[str, Any]:
+    """A citation as data: `n`, `title`, `heading`, `file`, `lines` ("L3-L5"), `score` and the quoted `text`."""
+    passage = extract.hit.passage
+    return {
+        "n": n,
+        "title": passage.title,
+        "heading": passage.heading,
+        "file": passage.file,
+        "lines": f"L{extract.first}-L{extract.last}",
+        "score": round(extract.hit.score, 3),
+        "text": extract.text,
+    }
+
+
+def citation(cited: dict[str, Any]) -> str:
+    """A source as a line of text.
+
+    >>> citation({"n": 1, "title": "Plans", "heading": "Price", "file": "plans.md", "lines": "L3-L5"})
+    '[1] Plans > Price (plans.md#L3-L5)'
+    """
+    path = " > ".join(part for part in (cited["title"], cited["heading"]) if part)
+    return f"[{cited['n']}] {path} ({cited['file']}#{cited['lines']})"
