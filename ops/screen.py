@@ -15,6 +15,7 @@ class Screen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._answering = False
+        self._answer_text = ""
         self._held: list[Text] = []
 
     def line(self, text: str, style: str = "") -> None:
@@ -57,10 +58,13 @@ class Screen:
             if self._answering:
                 self._console.print()
             self._piece("> " if message.get("attempt", 0) % 100 == 0 else "> (again) ")
-            self._answering = True
+            self._answering, self._answer_text = True, ""
         self._piece(message.get("content", ""))
+        self._answer_text += message.get("content", "")
         if message.get("final"):
-            self._held[:0] = [Text(f"    {line}", "blue") for line in citations(message.get("sources") or [])]
+            # Some providers write the titles of their sources into the answer itself.
+            unnamed = [cited for cited in message.get("sources") or [] if str(cited["title"]) not in self._answer_text]
+            self._held[:0] = [Text(f"    {line}", "blue") for line in citations(unnamed)]
             self.end()
 
     def _piece(self, text: str) -> None:
@@ -70,14 +74,12 @@ class Screen:
 def citations(sources: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name each source by its number, title and place.
 
-    >>> citations([{"n": 1, "title": "Evidence", "section": "Governance", "path": "a.md"}, {"n": 2, "title": "b.md"}])
-    ['[1] Evidence, Governance, a.md', '[2] b.md']
+    >>> citations([{"n": 1, "title": "Plans", "heading": "Price", "file": "a.md", "lines": "L3"}])
+    ['[1] Plans, Price, a.md, L3']
     """
-    places = ("title", "section", "heading", "path", "url")
+    places = ("title", "heading", "file", "lines", "url")
     return [
-        f"[{source.get('n', number)}] "
-        + ", ".join(dict.fromkeys(str(source[key]) for key in places if source.get(key)))
-        for number, source in enumerate(sources, 1)
+        f"[{source['n']}] " + ", ".join(str(source[key]) for key in places if source.get(key)) for source in sources
     ]
 
 

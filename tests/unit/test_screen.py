@@ -30,8 +30,14 @@ def test_pieces_appear_at_once_and_lines_wait_until_the_answer_is_whole(screen, 
     screen.heard("Ann", "Next.")
     assert paper.getvalue() == "? Why [not]?\n> Because "
     screen.show(answer(1, "of that."))
-    screen.show(answer(2, "", final=True, sources=[{"n": 1, "title": "Record", "section": "Item 2"}]))
+    screen.show(answer(2, "", final=True, sources=[{"n": 1, "title": "Record", "heading": "Item 2"}]))
     assert paper.getvalue().splitlines()[1:] == ["> Because of that.", "    [1] Record, Item 2", "  Ann: Next."]
+
+
+def test_sources_that_the_answer_names_itself_are_not_named_again(screen, paper):
+    screen.show(answer(0, "So. [1]\n\n[1] Record"))
+    screen.show(answer(1, "", final=True, sources=[{"n": 1, "title": "Record"}, {"n": 2, "title": "Minutes"}]))
+    assert paper.getvalue().splitlines() == ["> So. [1]", "  ", "  [1] Record", "    [2] Minutes"]
 
 
 def test_a_second_attempt_starts_a_line_of_its_own(screen, paper):
