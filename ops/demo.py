@@ -17,13 +17,14 @@ from ops.recogniser import ChunkEvent, Habits, recognise
 from ops.screen import Screen
 from ops.tally import Result, Tally, summary_line
 from ops.transcripts import language_of_all, read_transcript
+from pipeline.errors import RagError
 
 # Seconds without any message after which nothing more is expected: as many outcomes as sentences ends, or fewer.
 _LULL, _LONG_LULL = 3.0, 15.0
 _RESEND_AFTER = 0.5
 
 
-class DemoError(Exception):
+class DemoError(RagError):
     """The service could not be reached or went away; the text says what to do."""
 
 

@@ -61,9 +61,11 @@ class Heard:
     def judge(self, text: str) -> float | None:
         """Mark the first unjudged place where `text` stands; say when the final that holds its end was sent."""
         words = _words(text)
-        for start in range(len(self.words) - len(words) + 1):
+        if not words or self.whole:
+            return None
+        for start in range(self.judged.index(False), len(self.words) - len(words) + 1):
             place = slice(start, start + len(words))
-            if words and self.words[place] == words and not any(self.judged[place]):
+            if self.words[place] == words and not any(self.judged[place]):
                 self.judged[place] = [True] * len(words)
                 return self.sent_at[start + len(words) - 1]
         return None

@@ -11,12 +11,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import RagError
+
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _NOISE = re.compile(r"\s*\{\w+\}")
 _SPEAKER = re.compile(r"^\s*([^:：。.?？!！,，]{1,40})[:：]\s*(\S.*)$")
 
 
-class TranscriptError(Exception):
+class TranscriptError(RagError):
     """A file that cannot be read as a conversation; the text says why and what would be readable."""
 
 
