@@ -58,8 +58,8 @@ async def run_demo(
 ) -> Result:
     """Play one conversation to the gateway at `url` (`ws://host:port/ws/realtime-asr`) and wait for all its answers.
 
-    `speed` is how many times faster than speech; `patience` the seconds after the last chunk after which what is still
-    open counts as a fault.
+    `speed` is how many times faster than speech; `patience` the seconds without any progress, while a chunk waits for
+    its ack or a question for its answer, after which the run ends with a fault.
 
     Raises:
         DemoError: The gateway refuses the connection or closes it.
@@ -89,30 +89,38 @@ class _Player:
         self._waiting: dict[str, dict[str, Any]] = {}
         self._refused: set[str] = set()
         self._news = asyncio.Event()
+        self._progress_at = asyncio.get_running_loop().time()
 
     async def play(self, events: Sequence[ChunkEvent], speed: float, patience: float) -> Result:
         """Send all, wait for what comes of it; a closed connection raises `ConnectionClosed`."""
-        listening = asyncio.create_task(self._listen())
-        playing = asyncio.create_task(self._speak_and_wait(events, speed))
-        limit = (events[-1].at if events else 0.0) / speed + patience
+        tasks = {asyncio.create_task(self._listen()), asyncio.create_task(self._speak_and_wait(events, speed))}
+        ended: set[asyncio.Task[None]] = set()
         try:
-            ended, _ = await asyncio.wait({listening, playing}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if not ended:
-                self._tally.faults.append(f"not finished {patience:g} s after the last chunk")
-                self._screen.line(f"! {self._tally.faults[-1]}", "bold red")
+            while not ended and not self._stalled(patience):
+                ended, _ = await asyncio.wait(tasks, timeout=patience / 10, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
                 task.result()
         finally:
-            listening.cancel()
-            playing.cancel()
-            await asyncio.gather(listening, playing, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._screen.end()
+        if not ended:
+            self._tally.faults.append(f"nothing came from the service for {patience:g} s")
+            self._screen.line(f"! {self._tally.faults[-1]}", "bold red")
         return self._tally.result()
+
+    def _stalled(self, patience: float) -> bool:
+        due = bool(self._waiting) or self._tally.running
+        return due and asyncio.get_running_loop().time() - self._progress_at > patience
 
     async def _listen(self) -> None:
         while True:
             message = json.loads(await self._socket.recv())
-            self._tally.received(message, asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            if message.get("code") != "SERVICE_UNAVAILABLE":
+                self._progress_at = now
+            self._tally.received(message, now)
             self._acknowledge(message)
             self._screen.show(message)
             self._news.set()
@@ -135,6 +143,8 @@ class _Player:
             await self._resend()
             if chunk["is_final"]:
                 self._tally.sent(chunk["text"], loop.time())
+            if not self._waiting:
+                self._progress_at = loop.time()
             self._waiting[chunk["id"]] = chunk
             await self._socket.send(json.dumps(chunk, ensure_ascii=False))
         while self._waiting:

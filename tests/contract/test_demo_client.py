@@ -133,11 +133,17 @@ async def test_refused_chunks_are_sent_again_in_order_under_their_ids(transcript
     assert len(result.asked) == 2
 
 
-async def test_a_question_that_stays_open_is_a_fault_after_the_time_that_was_given(transcript, console):
+async def test_a_question_that_stays_open_without_any_message_is_a_fault(transcript, console):
     async with Gateway(silent=True).listening() as url:
         result = await run_demo(url, transcript, speed=FAST, patience=0.2, console=console)
     assert result.exit_code == 1
-    assert result.faults == ("not finished 0.2 s after the last chunk",)
+    assert result.faults == ("nothing came from the service for 0.2 s",)
+
+
+async def test_a_service_that_refuses_for_ever_is_a_fault(transcript, console):
+    async with Gateway(refuse=10**6).listening() as url:
+        result = await run_demo(url, transcript, speed=FAST, patience=0.2, console=console)
+    assert result.faults == ("nothing came from the service for 0.2 s",)
 
 
 async def test_a_connection_that_the_service_closes_is_said_in_one_line(transcript, console):
