@@ -38,6 +38,8 @@ class Assignment:
         self.end = 0  # of the output, as far as acknowledged
         self.highest = -1  # input offset of which the read-back found an output
         self.memory: Any = None  # the stage's own, e.g. open sentences
+        self.clock = 0.0  # highest record time taken, seconds since 1970
+        self.touched = 0.0  # loop time when a record was last taken
 
     def commitment(self) -> tuple[int, str]:
         """Position and metadata that may be committed now."""

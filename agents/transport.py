@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import faust
 from aiokafka import errors
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -64,7 +65,12 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        thread, settings = ConsumerThread(self, loop=self.loop, beacon=self.beacon), self.app.stage.settings
+        thread.fetch_wait_ms = settings.fetch_wait_ms
+        thread.member_folder = settings.data_path / "members"
+        # it keeps state on the class: each app needs one of its own
+        thread.assignor = type("StickyAssignor", (StickyPartitionAssignor,), {})
+        return thread
 
     # -- fetch -----------------------------------------------------------------------------------
 
@@ -215,10 +221,9 @@ def _goes_on(old: Assignment, grant: Grant, since: int) -> bool:
 class Producer(driver.Producer):
     """Faust's producer, of which we use the aiokafka producer inside."""
 
-    idempotent = True  # the embedded broker has no producer ids
-
     def _settings_extra(self) -> Any:
-        return {"acks": "all", "enable_idempotence": True} if self.idempotent else {}
+        # the embedded broker has no producer ids
+        return {"acks": "all", "enable_idempotence": not self.app.stage.settings.kafka_embedded}
 
     @property
     def raw(self) -> Any:

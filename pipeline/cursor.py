@@ -27,6 +27,7 @@ class _Wire(msgspec.Struct, array_like=True, frozen=True):
     session: str
     epoch: int
     said: tuple[int, int]
+    replied: tuple[int, int]
     ended: tuple[int, int]
     current: tuple[int, int] | None
     attempt: int
@@ -53,7 +54,8 @@ class Cursor(NamedTuple):
     def dump(self) -> str:
         """The opaque string."""
         view, place = self.view, (VERSION, self.offset, self.seen, self.checksum, self.session)
-        wire = _Wire(*place, view.epoch, view.said, view.ended, view.current, view.attempt, view.upcoming)
+        told = (view.said, view.replied, view.ended)
+        wire = _Wire(*place, view.epoch, *told, view.current, view.attempt, view.upcoming)
         return base64.urlsafe_b64encode(msgspec.msgpack.encode(wire)).decode().rstrip("=")
 
     @classmethod
@@ -73,7 +75,8 @@ class Cursor(NamedTuple):
         if wire.session != _fingerprint(session):
             raise CursorError("this cursor belongs to another session")
         current = Source(*wire.current) if wire.current else None
-        view = View(wire.epoch, Source(*wire.said), Source(*wire.ended), current, wire.attempt, wire.index)
+        told = {"said": Source(*wire.said), "replied": Source(*wire.replied), "ended": Source(*wire.ended)}
+        view = View(epoch=wire.epoch, **told, current=current, attempt=wire.attempt, upcoming=wire.index)
         return cls(wire.offset, wire.seen, wire.checksum, wire.session, view)
 
     def check(self, value: bytes) -> None:

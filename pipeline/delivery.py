@@ -15,7 +15,8 @@ class View(NamedTuple):
 
     Attributes:
         epoch: highest epoch met.
-        said: last source said on arrival: a verdict, a reply, a stop.
+        said: last source said on arrival: a verdict or a stop.
+        replied: last control replied to; apart from `said`, as a cancel overtakes an open sentence of a lower source.
         ended: last source whose question ended or was withdrawn.
         current: source of the running question.
         attempt: its attempt.
@@ -24,6 +25,7 @@ class View(NamedTuple):
 
     epoch: int = 0
     said: Source = BEFORE_ALL
+    replied: Source = BEFORE_ALL
     ended: Source = BEFORE_ALL
     current: Source | None = None
     attempt: int = 0
@@ -49,7 +51,7 @@ def fold(view: View, entry: Entry) -> tuple[View, list[Message]]:
         case Verdict():
             return _say(view, entry, _verdict(entry, record))
         case Reply():
-            return _say(view, entry, [_reply(entry, record)])
+            return _replied(view, entry, record)
         case Begin():
             return _begin(view, entry, record)
         case Piece():
@@ -64,6 +66,12 @@ def fold(view: View, entry: Entry) -> tuple[View, list[Message]]:
 
 def _say(view: View, entry: Entry, messages: list[Message]) -> tuple[View, list[Message]]:
     return (view._replace(said=entry.source), messages) if entry.source > view.said else (view, [])
+
+
+def _replied(view: View, entry: Entry, reply: Reply) -> tuple[View, list[Message]]:
+    if entry.source <= view.replied:
+        return view, []
+    return view._replace(replied=entry.source), [_reply(entry, reply)]
 
 
 def _begin(view: View, entry: Entry, begin: Begin) -> tuple[View, list[Message]]:

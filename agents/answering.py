@@ -1,0 +1,131 @@
+"""The answering of one question: begin, pieces, done; retries, the deadline and interruption."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from agents.streaming import gathered
+from agents.unit import Unit
+from pipeline.answers import (
+    RETRIES,
+    Conversation,
+    Waiting,
+    attempt_number,
+    backoff,
+    withdrawn_sources,
+    withdrawn_units,
+)
+from pipeline.providers.base import Asked, Delta, End
+from pipeline.providers.errors import ProviderError
+from topics.messages import Begin, Done, Piece
+
+if TYPE_CHECKING:
+    from agents.answers import Answers
+
+
+class Answering:
+    """Runs one question against the provider.
+
+    The stream runs in a task of its own: a control interrupts that, a lost partition cancels the whole.
+    """
+
+    def __init__(self, stage: Answers, waiting: Waiting[Unit], conversation: Conversation[Unit]) -> None:
+        self.stage, self.waiting, self.conversation = stage, waiting, conversation
+        self.text = ""
+        self.began = time.monotonic()
+        self.first_piece: float | None = None
+        self._stream: asyncio.Task[Done] | None = None
+
+    def interrupt(self) -> None:
+        """Stop asking; called for a cancel, an instant query or a stop."""
+        if self._stream is not None:
+            self._stream.cancel()
+
+    async def run(self) -> None:
+        """Answer, and write the end, unless the question was withdrawn meanwhile: then another record says so."""
+        await self._begin(retry=0)
+        waiting = self.waiting
+        self._stream = asyncio.create_task(self._ask())
+        if not waiting.is_open:  # a control came while we began
+            self._stream.cancel()
+        try:
+            await asyncio.wait({self._stream})
+        finally:
+            self._stream.cancel()
+            await asyncio.wait({self._stream})
+        if waiting.withdrawn_by is not None:
+            return
+        await self.stage.end(waiting, self._done("cancelled") if waiting.cancelled else self._stream.result())
+
+    async def _begin(self, retry: int) -> None:
+        waiting, epoch = self.waiting, self.waiting.unit.assignment.epoch
+        taken, waiting.supersedes = waiting.supersedes, []
+        sources = [str(source) for source in withdrawn_sources(taken)]
+        attempt = attempt_number(epoch, retry)
+        begin = Begin(question=waiting.text, attempt=attempt, mode=waiting.mode, withdrawn=sources)
+        await self.stage.say(waiting.unit, begin, release=withdrawn_units(taken))
+        self.text = ""
+
+    async def _ask(self) -> Done:
+        deadline = self.stage.settings.handler_deadline
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._ask_until_answered()
+        except TimeoutError:
+            return self._done("error", error=f"the answer took longer than {deadline:g} s")
+        except ProviderError as exc:
+            return self._done("error", error=str(exc))
+
+    async def _ask_until_answered(self) -> Done:
+        for retry in range(RETRIES + 1):
+            try:
+                return await self._ask_once()
+            except ProviderError as exc:
+                if not exc.retryable or retry == RETRIES:
+                    raise
+                if self.text:  # what was shown is replaced by a new attempt
+                    await self._begin(retry + 1)
+                await asyncio.sleep(backoff(retry + 1, exc.retry_after))
+        raise AssertionError("unreachable")
+
+    async def _ask_once(self) -> Done:
+        waiting, provider = self.waiting, self.stage.provider
+        assert provider is not None
+        asked = Asked(waiting.text, waiting.lang, waiting.unit.session, options=waiting.options)
+        stream = gathered(provider.stream(asked))
+        try:
+            async for item in stream:
+                if isinstance(item, End):
+                    return self._done("ok", item)
+                await self._piece(item)
+        finally:
+            await stream.aclose()
+        raise ProviderError("the provider ended without saying that the answer is whole", retryable=True)
+
+    async def _piece(self, delta: Delta) -> None:
+        if self.first_piece is None:
+            self.first_piece = time.monotonic() - self.began
+        view = self.conversation.view
+        await self.stage.say(self.waiting.unit, Piece(attempt=view.attempt, index=view.upcoming, text=delta.text))
+        self.text += delta.text
+
+    def _done(self, why: str, end: End | None = None, error: str = "") -> Done:
+        timings = {"total": round(time.monotonic() - self.began, 4)}
+        if self.first_piece is not None:
+            timings["first_piece"] = round(self.first_piece, 4)
+        return Done(
+            attempt=0,
+            index=0,
+            why=why,  # type: ignore[arg-type]
+            text=self.text,
+            question=self.waiting.text,
+            mode=self.waiting.mode,
+            error=error,
+            found=end.found if end else True,
+            provider=self.stage.provider.name if self.stage.provider else "",
+            sources=end.sources if end else [],
+            usage=end.usage if end else None,
+            timings=timings,
+        )

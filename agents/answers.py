@@ -1,0 +1,237 @@
+"""Stage: questions in, streamed answers out; one question at a time per session, many sessions at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from agents.answering import Answering
+from agents.apps import make_app
+from agents.logic import Logic
+from agents.unit import Unit
+from pipeline.answers import Conversation, Waiting, is_expired, withdrawn_sources, withdrawn_units
+from pipeline.delivery import Entry, fold
+from pipeline.providers.base import Provider
+from pipeline.providers.catalog import open_provider
+from pipeline.sessions import Sessions
+from pipeline.settings import Settings
+from topics.catalog import ANSWERS, QUESTIONS, Lane
+from topics.headers import Stamp
+from topics.messages import (
+    AnswerRecord,
+    Begin,
+    Control,
+    Done,
+    End,
+    Ended,
+    Failed,
+    NotAQuestion,
+    Piece,
+    Question,
+    Reply,
+    Stopped,
+    Verdict,
+)
+from topics.sources import Source
+
+Memory = Sessions[Conversation[Unit]]
+Pending = Waiting[Unit]
+
+
+class Answers(Logic):
+    """Controls and verdicts act on arrival; questions wait on the lane of their session."""
+
+    name = "answers"
+    input = QUESTIONS
+    output = ANSWERS
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.concurrency = settings, settings.answers_concurrency
+        self.is_live = settings.lane is Lane.LIVE
+        self.provider: Provider | None = None
+        self.running: dict[Pending, Answering] = {}
+
+    async def start(self) -> None:
+        """Open the provider, before the first partition is asked for."""
+        self.provider = await open_provider(self.settings)
+
+    async def stop(self) -> None:
+        """Give its connections back."""
+        if self.provider is not None:
+            await self.provider.aclose()
+
+    # -- memory ----------------------------------------------------------------------------------
+
+    def new_memory(self) -> Memory:
+        """Nothing asked yet."""
+        return Sessions(Conversation, Conversation.is_idle)
+
+    def recall(self, memory: Memory, session: str, stamp: Stamp, record: Any) -> None:
+        """Fold it as a client's view does: what has ended is not asked again, what has begun gets a new attempt."""
+        if stamp.source is not None:
+            _remember(memory.of(session), Entry(session, stamp.source, stamp.epoch, record))
+
+    async def say(self, unit: Unit, record: AnswerRecord, source: Source | None = None, release: Any = ()) -> None:
+        """Write an output and take it into our own view of the session.
+
+        The bulk lane keeps whole answers only: its readers want results and not a conversation.
+        """
+        if not self.is_live and isinstance(record, Begin | Piece | Reply):
+            for released in release:
+                released.release()
+            return
+        await unit.emit(record, source, release)
+        entry = Entry(unit.session, source or unit.source, unit.assignment.epoch, record)
+        _remember(conversation_of(unit), entry)
+
+    # -- arrival ---------------------------------------------------------------------------------
+
+    async def arrive(self, unit: Unit) -> bool:
+        """Say what can be said at once; True for what waits for its turn."""
+        conversation = conversation_of(unit)
+        match unit.record:
+            case NotAQuestion(text=text, score=score, reason=reason):
+                if self.is_live and unit.source > conversation.view.said:
+                    await self.say(unit, Verdict(kind="not_a_question", text=text, score=score, reason=reason))
+            case Failed(stage=stage, error=error):
+                await self.failed(unit, f"the {stage} stage could not handle this: {error}")
+            case Question() | Control(action="instant_query"):
+                return await self._queue(unit, conversation)
+            case Control(action="cancel"):
+                await self._cancel(unit, conversation)
+            case Control(action="stop"):
+                if unit.source > conversation.view.said:
+                    await self._stop(unit, conversation)
+            case End() if unit.source > conversation.ended:
+                conversation.add(Waiting(unit, unit.source, "", kind="end"))
+                return True
+        return False
+
+    async def _queue(self, unit: Unit, conversation: Conversation[Unit]) -> bool:
+        record: Question | Control = unit.record
+        if conversation.already(unit.source):
+            return False
+        if isinstance(record, Question):
+            conversation.add(_waiting(unit, record, record.text))
+            return True
+        if not record.text:
+            if unit.source > conversation.view.replied:
+                await self.say(unit, Reply(code="NO_FINAL_ASR", message="nothing final has been heard in this session"))
+            return False
+        asked = _waiting(unit, record, record.text)
+        asked.supersedes = self._withdraw(unit, conversation)
+        conversation.add(asked)
+        return True
+
+    def _withdraw(self, unit: Unit, conversation: Conversation[Unit]) -> list[Pending]:
+        taken = conversation.withdraw(unit.source)
+        for waiting in taken:
+            waiting.unit.hold()  # until the record that says so is stored
+            self._interrupt(waiting)
+        return taken
+
+    def _interrupt(self, waiting: Pending) -> None:
+        if answering := self.running.get(waiting):
+            answering.interrupt()
+
+    async def _cancel(self, unit: Unit, conversation: Conversation[Unit]) -> None:
+        question_id = unit.record.question_id
+        if waiting := conversation.cancel(unit.session, question_id):
+            unit.hold()  # until the end that it causes is stored
+            waiting.controls.append(unit)
+            self._interrupt(waiting)
+        elif not conversation.was_cancelled(unit.session, question_id) and unit.source > conversation.view.replied:
+            await self.say(unit, Reply(stage="idle", message="there is no such question to cancel any more"))
+
+    async def _stop(self, unit: Unit, conversation: Conversation[Unit]) -> None:
+        taken = self._withdraw(unit, conversation)
+        sources = [str(source) for source in withdrawn_sources(taken)]
+        await self.say(unit, Stopped(withdrawn=sources), release=withdrawn_units(taken))
+
+    # -- turn ------------------------------------------------------------------------------------
+
+    async def handle(self, unit: Unit) -> None:
+        """Answer a question whose turn has come."""
+        conversation = conversation_of(unit)
+        waiting = conversation.queue[unit.source]
+        await self._take_turn(waiting, conversation)
+        del conversation.queue[unit.source]
+
+    async def _take_turn(self, waiting: Pending, conversation: Conversation[Unit]) -> None:
+        if waiting.withdrawn_by is not None:
+            return
+        if waiting.kind == "end":
+            await self.say(waiting.unit, Ended())
+        elif waiting.cancelled:
+            await self.end(waiting, Done(attempt=0, index=0, why="cancelled", question=waiting.text))
+        elif self.is_live and is_expired(waiting.asked_at, time.time(), self.settings.question_ttl):
+            await self.end(waiting, Done(attempt=0, index=0, why="expired", question=waiting.text))
+        else:
+            answering = self.running[waiting] = Answering(self, waiting, conversation)
+            try:
+                await answering.run()
+            finally:
+                del self.running[waiting]
+
+    async def end(self, waiting: Pending, done: Done) -> None:
+        """Write the end of a question; what superseded or cancelled it is done with that."""
+        waiting.ending = True
+        view = conversation_of(waiting.unit).view
+        if view.current == waiting.source:  # begun, perhaps by a predecessor
+            done = _at(done, view.attempt, view.upcoming)
+        units = [*waiting.controls, *withdrawn_units(waiting.supersedes)]
+        waiting.controls, waiting.supersedes = [], []
+        await self.say(waiting.unit, done, release=units)
+
+    async def failed(self, unit: Unit, reason: str) -> None:
+        """A question ends with an error; anything else gets a verdict."""
+        conversation = conversation_of(unit)
+        if waiting := conversation.queue.pop(unit.source, None):
+            if waiting.kind == "question":
+                await self.end(waiting, Done(attempt=0, index=0, why="error", error=reason, question=waiting.text))
+        elif unit.source > conversation.view.said:
+            await self.say(unit, Verdict(kind="failed", reason=reason))
+
+
+def conversation_of(unit: Unit) -> Conversation[Unit]:
+    """The session of a record, in the memory of its partition."""
+    memory: Memory = unit.assignment.memory
+    return memory.of(unit.session)
+
+
+def _waiting(unit: Unit, record: Question | Control, text: str) -> Pending:
+    return Waiting(
+        unit,
+        unit.source,
+        text,
+        mode="instant" if isinstance(record, Control) else "standard",
+        lang=record.lang,
+        asked_at=record.asked_at,
+        options={} if isinstance(record, Control) else record.options,
+    )
+
+
+def _remember(conversation: Conversation[Unit], entry: Entry) -> None:
+    record = entry.record
+    conversation.view, _ = fold(conversation.view, entry)
+    if isinstance(record, Done) and record.why == "cancelled":
+        conversation.last_cancelled = entry.source
+    if isinstance(record, Ended):
+        conversation.ended = max(conversation.ended, entry.source)
+
+
+def _at(done: Done, attempt: int, index: int) -> Done:
+    return Done(**{name: getattr(done, name) for name in done.__struct_fields__} | {"attempt": attempt, "index": index})
+
+
+def make(settings: Settings) -> Any:
+    """The Faust app of this stage."""
+    return make_app(Answers(settings), settings)
+
+
+def __getattr__(name: str) -> Any:
+    """`app` for `python -m faust -A agents.answers worker`, built from the environment when it is asked for."""
+    if name == "app":
+        return make(Settings.from_env(os.environ))
+    raise AttributeError(name)

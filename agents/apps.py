@@ -1,0 +1,130 @@
+"""Puts a stage together: one Faust app from its logic and the settings, and a process that runs some of them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+import uvloop
+from faust.contrib.asgi import bind_to_running_loop
+
+from agents.logic import Logic
+from agents.runtime import Stage
+from agents.transport import records
+from agents.watchdog import watch
+from pipeline.errors import ConfigurationError
+from pipeline.settings import Settings
+from topics.catalog import group_of
+
+log = logging.getLogger(__name__)
+
+STAGES = ("sentences", "questions", "answers")
+WATCHDOG_GRACE = 30.0  # seconds beyond the handler deadline
+SESSION_TIMEOUT, HEARTBEAT, REBALANCE_TIMEOUT = 10.0, 3.0, 60.0  # seconds
+NEVER = 1e8  # seconds; Faust would otherwise leave the group after 1000 s without a partition and never come back
+MAX_REQUEST = 2 * 1024 * 1024  # bytes: a dead letter is a record of 1 MiB and its headers
+
+
+def make_app(logic: Logic, settings: Settings) -> faust.App:
+    """The Faust app of one stage on the settings' lane; its agent feeds batches to the logic."""
+    app = faust.App(
+        group_of(logic.name, settings.lane, settings.topic_prefix),
+        broker=[f"batch://{server.strip()}" for server in _servers(settings)],
+        broker_credentials=_credentials(settings),
+        broker_session_timeout=SESSION_TIMEOUT,
+        broker_heartbeat_interval=HEARTBEAT,
+        broker_rebalance_timeout=REBALANCE_TIMEOUT,
+        broker_max_poll_interval=NEVER,
+        broker_commit_interval=settings.commit_interval,
+        consumer_auto_offset_reset="earliest",
+        producer_linger=0,
+        producer_max_request_size=MAX_REQUEST,
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+        datadir=settings.data_path / "faust",
+    )
+    stage = Stage(app, logic, settings)
+    source = records(app, logic.input.on(settings.lane, settings.topic_prefix))
+    app.agent(source, name=f"{app.conf.id}.stage")(stage.run)
+    return app
+
+
+def _servers(settings: Settings) -> list[str]:
+    if not settings.kafka_bootstrap_servers:
+        raise ConfigurationError("KAFKA_BOOTSTRAP_SERVERS is not set: a stage needs the address of a Kafka broker.")
+    return settings.kafka_bootstrap_servers.split(",")
+
+
+def _credentials(settings: Settings) -> Any:
+    options = settings.kafka_client()
+    context = options.get("ssl_context")
+    if "sasl_mechanism" in options:
+        names = ("sasl_plain_username", "sasl_plain_password")
+        username, password = (options[name] for name in names)
+        mechanism = options["sasl_mechanism"]
+        return faust.SASLCredentials(username=username, password=password, mechanism=mechanism, ssl_context=context)
+    return faust.SSLCredentials(context=context) if context else None
+
+
+def make_stage(name: str, settings: Settings) -> faust.App:
+    """The app of a stage by its name.
+
+    Raises:
+        ConfigurationError: no stage has this name.
+    """
+    if name not in STAGES:
+        raise ConfigurationError(f"There is no stage {name!r}; the stages are {', '.join(STAGES)}.")
+    app: faust.App = importlib.import_module(f"agents.{name}").make(settings)
+    return app
+
+
+def run_worker(names: Sequence[str], settings: Settings) -> int:
+    """Run stages in this process until a signal (exit code 0) or a failure (1)."""
+    return uvloop.run(_run(names, settings))
+
+
+async def _run(names: Sequence[str], settings: Settings) -> int:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    apps = [make_stage(name, settings) for name in names]
+    for app in apps:
+        await app.stage.prepare()
+        bind_to_running_loop(app)
+        app.finalize()
+    failed = asyncio.create_task(_failure(apps))
+    await asyncio.gather(*(app.start() for app in apps))
+    for app in apps:
+        guard(app)
+    stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopping, failed], return_when=asyncio.FIRST_COMPLETED)
+    crashed = any(app.crashed for app in apps)
+    stopping.cancel()
+    failed.cancel()
+    await asyncio.gather(*(app.stop() for app in apps))
+    return 1 if crashed else 0
+
+
+async def _failure(apps: Sequence[faust.App]) -> None:
+    while not any(app.should_stop for app in apps):
+        await asyncio.sleep(0.2)  # Faust has no awaitable for "crashed"
+
+
+def guard(app: Any) -> None:
+    """Watch a running app: work that waits and nothing done for longer than a handler may take ends the process."""
+    settings: Settings = app.stage.settings
+
+    def state() -> tuple[bool, object]:
+        assignments = list(app.consumer.assignments.values())
+        positions = tuple(assignment.committed[0] for assignment in assignments)
+        return any(a.progress.open() or not app.consumer.caught_up(a) for a in assignments), positions
+
+    watch(settings.handler_deadline + WATCHDOG_GRACE, state, app.conf.id)

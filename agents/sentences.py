@@ -1,0 +1,234 @@
+"""Stage: chunks in, sentences out; controls, asks and ends pass through in their place."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from agents.apps import make_app
+from agents.assignment import Assignment
+from agents.logic import Logic
+from agents.unit import Unit
+from pipeline.delivery import just_below
+from pipeline.sentences import Cut, Heard, Open, Rules, flush, push, silence
+from pipeline.sessions import Sessions
+from pipeline.settings import Settings
+from topics.catalog import SENTENCES, TRANSCRIPTS, Lane
+from topics.headers import Stamp
+from topics.messages import Ask, AsrChunk, Control, End, Failed, Record, Sentence
+from topics.sources import BEFORE_ALL, Source
+
+REMEMBERED_IDS = 256  # of one session: a client resends what was not acknowledged, which is never more
+LOOK_BACK = 600.0  # seconds over which a resent id is known across a restart
+BULK_SILENCE = 30.0  # seconds after which a bulk session without an end is flushed
+
+
+class Speech:
+    """What the stage holds of one session."""
+
+    def __init__(self) -> None:
+        self.open = Open()
+        self.held: dict[int, Unit] = {}  # chunks of the open sentence, by offset
+        self.spoken: Source = BEFORE_ALL  # where the last sentence ended
+        self.told: Source = BEFORE_ALL  # the last control, ask or end
+        self.ids: dict[str, int] = {}  # offset of recent client ids, oldest first
+        self.latest = ""  # latest final text
+        self.lang: str | None = None
+        self.profile: str | None = None
+
+    def is_idle(self) -> bool:
+        """Whether nothing is held."""
+        return not self.held
+
+    def repeats(self, client_id: str | None, offset: int) -> bool:
+        """Whether the client sent this before; if not it is remembered. A record read again does not repeat itself."""
+        if not client_id:
+            return False
+        if (known := self.ids.get(client_id)) is not None:
+            return known < offset
+        self.ids[client_id] = offset
+        if len(self.ids) > REMEMBERED_IDS:
+            del self.ids[next(iter(self.ids))]
+        return False
+
+
+class Memory:
+    """What the stage holds of one partition."""
+
+    def __init__(self) -> None:
+        self.sessions = Sessions(Speech, Speech.is_idle)
+        self.speaking: dict[str, Speech] = {}  # with an open sentence
+
+
+class Sentences(Logic):
+    """Cuts final chunks into sentences; a chunk is done with the last sentence that holds any of it."""
+
+    name = "sentences"
+    input = TRANSCRIPTS
+    output = SENTENCES
+    look_back = LOOK_BACK
+    has_timers = True
+
+    def __init__(self, settings: Settings) -> None:
+        silences = (settings.sentence_max_silence, settings.sentence_min_silence)
+        self.rules = Rules(*silences, settings.sentence_max_chars)
+        # in the bulk lane a session ends with its `end`, and records come as fast as they can be read
+        is_bulk = settings.lane is Lane.BULK
+        self.timer_rules = (
+            self.rules._replace(max_silence=BULK_SILENCE, min_silence=BULK_SILENCE) if is_bulk else self.rules
+        )
+
+    def new_memory(self) -> Memory:
+        """Nothing heard yet."""
+        return Memory()
+
+    def recall(self, memory: Memory, session: str, stamp: Stamp, record: Record) -> None:
+        """What a predecessor wrote is not cut, passed on or heard again."""
+        if stamp.source is None:
+            return
+        speech = memory.sessions.of(session)
+        match record:
+            case Sentence():
+                speech.spoken = max(speech.spoken, stamp.source)
+                speech.latest = record.latest or speech.latest
+                for client_id, offset in zip(record.ids, record.offsets, strict=False):
+                    speech.repeats(client_id, offset)
+            case Control() | Ask() | End() | Failed():
+                speech.told = max(speech.told, stamp.source)
+                if not _passes_by(record):
+                    speech.spoken = max(speech.spoken, just_below(stamp.source))
+                for client_id in _ids_of(record):
+                    speech.repeats(client_id, stamp.source.offset)
+
+    async def arrive(self, unit: Unit) -> bool:
+        """Cut, or pass on."""
+        memory: Memory = unit.assignment.memory
+        speech, record = memory.sessions.of(unit.session), unit.record
+        if isinstance(record, AsrChunk):
+            if record.is_final and not speech.repeats(record.id, unit.raw.offset):
+                await self._hear(speech, unit, record)
+        elif unit.source > speech.told and not speech.repeats(getattr(record, "id", None), unit.raw.offset):
+            await self._pass_on(speech, unit, record)
+            speech.told = unit.source
+        _keep(memory.speaking, unit.session, speech)
+        return False
+
+    async def _hear(self, speech: Speech, unit: Unit, chunk: AsrChunk) -> None:
+        speech.latest = chunk.text.strip() or speech.latest
+        speech.lang, speech.profile = chunk.lang or speech.lang, chunk.profile or speech.profile
+        speaker = None if chunk.speaker is None else str(chunk.speaker)
+        heard = Heard(unit.raw.offset, chunk.text, unit.time, speaker, speech.lang)
+        unit.hold()
+        speech.held[heard.offset] = unit
+        open_, cuts = push(speech.open, heard, self.rules, speech.spoken)
+        await self._emit(speech, open_, cuts)
+        if unit.raw.key is None:  # a session of its own: nothing more can come
+            await self._emit(speech, *flush(speech.open))
+
+    async def _emit(self, speech: Speech, open_: Open, cuts: list[Cut]) -> None:
+        """Write sentences; what no open sentence holds any more is done with the last sentence that holds any of it."""
+        speech.open = open_
+        still = {fragment.heard.offset for fragment in open_.fragments}
+        last = {offset: cut for cut in cuts for offset in cut.offsets}
+        for cut in cuts:
+            unit = speech.held[cut.offset]
+            done = [offset for offset in cut.offsets if last[offset] is cut and offset not in still]
+            sentence = _sentence(speech, cut)
+            source = Source(cut.offset, cut.char)
+            await unit.emit(sentence, source, release=[speech.held.pop(offset) for offset in done])
+            speech.spoken = max(speech.spoken, source)
+        for offset in [offset for offset in speech.held if offset not in still]:
+            speech.held.pop(offset).release()  # blank, or cut before a restart
+
+    async def _pass_on(self, speech: Speech, unit: Unit, record: Control | Ask | End) -> None:
+        match record:
+            case Control(action="instant_query"):
+                await self._ask_now(speech, unit, record)
+                return
+            case Control(action="cancel"):  # the open sentence goes on
+                await unit.emit(record)
+                return
+            case Ask():
+                record = Ask(
+                    text=record.text, id=record.id, lang=record.lang, options=record.options, asked_at=unit.time
+                )
+        await self._emit(speech, *flush(speech.open))
+        await unit.emit(record)
+        speech.spoken = max(speech.spoken, just_below(unit.source))
+
+    async def _ask_now(self, speech: Speech, unit: Unit, control: Control) -> None:
+        """The open sentence is consumed: its outcome is the question that is asked now."""
+        consumed = [speech.held.pop(offset) for offset in list(speech.held)]
+        speech.open = Open()
+        asked = Control(
+            action="instant_query",
+            id=control.id,
+            text=speech.latest or control.text,
+            lang=speech.lang or control.lang,
+            ids=[held.record.id for held in consumed if held.record.id],
+            asked_at=unit.time,
+        )
+        await unit.emit(asked, release=consumed)
+        speech.spoken = max(speech.spoken, just_below(unit.source))
+
+    async def failed(self, unit: Unit, reason: str) -> None:
+        """Flush first, so that sources grow, then tell the river."""
+        memory: Memory = unit.assignment.memory
+        speech = memory.sessions.of(unit.session)
+        if unit.source <= speech.told:
+            return
+        await self._emit(speech, *flush(speech.open))
+        await super().failed(unit, reason)
+        speech.told, speech.spoken = unit.source, max(speech.spoken, just_below(unit.source))
+        _keep(memory.speaking, unit.session, speech)
+
+    async def tick(self, assignment: Assignment, clock: float) -> None:
+        """End the sentences after which it has been silent for long enough."""
+        speaking: dict[str, Speech] = assignment.memory.speaking
+        for session, speech in list(speaking.items()):
+            await self._emit(speech, *silence(speech.open, clock, self.timer_rules))
+            _keep(speaking, session, speech)
+
+
+def _keep(speaking: dict[str, Speech], session: str, speech: Speech) -> None:
+    if speech.open.fragments:
+        speaking[session] = speech
+    else:
+        speaking.pop(session, None)
+
+
+def _passes_by(record: Record) -> bool:
+    return isinstance(record, Control) and record.action == "cancel"
+
+
+def _ids_of(record: Record) -> list[str]:
+    own = getattr(record, "id", None)
+    return [*([own] if own else []), *getattr(record, "ids", [])]
+
+
+def _sentence(speech: Speech, cut: Cut) -> Sentence:
+    ids = [speech.held[offset].record.id or "" for offset in cut.offsets]
+    return Sentence(
+        text=cut.text,
+        ended_by=cut.ended_by,
+        offsets=list(cut.offsets),
+        ids=ids if any(ids) else [],
+        latest=speech.latest,
+        lang=cut.lang,
+        speaker=cut.speaker,
+        profile=speech.profile,
+        spoken_from=cut.began_at,
+        spoken_until=cut.ended_at,
+    )
+
+
+def make(settings: Settings) -> Any:
+    """The Faust app of this stage."""
+    return make_app(Sentences(settings), settings)
+
+
+def __getattr__(name: str) -> Any:
+    """`app` for `python -m faust -A agents.sentences worker`, built from the environment when it is asked for."""
+    if name == "app":
+        return make(Settings.from_env(os.environ))
+    raise AttributeError(name)

@@ -1,0 +1,90 @@
+"""One record on its way through a stage; done when nothing holds it any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from agents.assignment import Assignment, Gone
+from topics import headers
+from topics.codec import encode
+from topics.messages import Record
+from topics.sources import Source, session_of
+
+if TYPE_CHECKING:
+    from agents.runtime import Stage
+
+MAX_RECORD = 1_000_000  # bytes; a little below what a topic takes, as headers count too
+
+
+class TooLarge(Exception):  # noqa: N818 - becomes the reason of a dead letter
+    """An output is larger than its topic takes."""
+
+
+class Unit:
+    """A decoded input record with its place, and the way to write outputs of it.
+
+    Attributes:
+        raw: the fetched record (aiokafka ConsumerRecord).
+        record: its decoded value, None as long as it is not decoded.
+        session: whose record it is.
+        source: what it is about.
+        assignment: the partition it came from.
+    """
+
+    __slots__ = ("_holds", "assignment", "raw", "record", "session", "source", "stage")
+
+    def __init__(self, stage: Stage, raw: Any, assignment: Assignment, source: Source) -> None:
+        self.stage, self.raw, self.assignment, self.source = stage, raw, assignment, source
+        self.session = session_of(raw.key, raw.partition, raw.offset)
+        self.record: Any = None
+        self._holds = 1
+
+    @property
+    def time(self) -> float:
+        """When the record was written, seconds since 1970."""
+        return float(self.raw.timestamp) / 1000
+
+    async def emit(self, record: Record, source: Source | None = None, release: Sequence[Unit] = ()) -> None:
+        """Queue an output of this session; this record is not done before the broker has stored it.
+
+        Args:
+            record: goes to the partition number that we read.
+            source: what it is about, if not the same as the input.
+            release: held units that this output completes.
+
+        Raises:
+            Gone: the partition is not ours any more.
+            TooLarge: the output is larger than a topic takes.
+        """
+        assignment, stage = self.assignment, self.stage
+        if assignment.dead:
+            raise Gone
+        value = encode(record)
+        if len(value) > MAX_RECORD:
+            raise TooLarge(f"a {type(record).__name__} of {len(value)} bytes; a topic takes {MAX_RECORD}")
+        stamp = headers.stamp(source or self.source, assignment.epoch, self.raw.offset)
+        future = await stage.send(value, self.session.encode(), assignment.tp.partition, stamp)
+        self._holds += 1
+        future.add_done_callback(partial(self._delivered, release))
+
+    def hold(self) -> None:
+        """Keep the record from being done until one more `release`."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """Take one hold away; the record is done with the last."""
+        self._holds -= 1
+        if not self._holds and not self.assignment.dead:
+            self.assignment.progress.done(self.raw.offset)
+
+    def _delivered(self, release: Sequence[Unit], future: asyncio.Future[Any]) -> None:
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if error is None:
+            self.assignment.end = future.result().offset + 1  # one partition: acknowledged in order
+            for unit in release:
+                unit.release()
+            self.release()
+        self.stage.delivered(error)
