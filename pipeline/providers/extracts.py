@@ -85,7 +85,7 @@ def _best(hit: Hit, weights: Mapping[str, float], limit: int) -> Extract:
         for at, own in enumerate(matches)
     ]
     seed = max(range(len(units)), key=lambda at: (scores[at], -at))
-    low, high = _grow(hit.passage, seed, scores, limit)
+    low, high = _without_questions(units, *_grow(hit.passage, seed, scores, limit))
     held = {term for unit in units[low:high] for term in terms(f"{unit.lead} {unit.text}")}
     shown = sum(weight for term, weight in weights.items() if term in held) / (sum(weights.values()) or 1)
     return Extract(hit, tuple(units[low:high]), hit.score * (0.5 + shown))
@@ -113,6 +113,12 @@ def _grow(passage: Passage, seed: int, scores: Sequence[float], limit: int) -> t
         at = max(options, key=lambda at: (units[at].lead == units[seed].text, scores[at], at == high))
         used += width(units[at].text)
         low, high = min(low, at), max(high, at + 1)
+
+
+def _without_questions(units: Sequence[Unit], low: int, high: int) -> tuple[int, int]:
+    """Leave out questions at both ends: whoever asks has no use for his question, or for the next one."""
+    told = [at for at in range(low, high) if not _QUESTION_MARK.search(units[at].text)]
+    return (told[0], told[-1] + 1) if told else (low, high)
 
 
 def _belongs(units: Sequence[Unit], seed: int, low: int, high: int, at: int) -> bool:

@@ -43,10 +43,16 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that shares words with the question; `coverage` is the share of the question's weight it holds."""
+    """A passage that shares terms with the question.
+
+    `matched` counts the shared terms and `weight` adds up their rarity; `coverage` is the share of the question's
+    whole weight (0 to 1). The size of `score` depends on the documents, so it only ranks.
+    """
 
     passage: Passage
     score: float
+    matched: int
+    weight: float
     coverage: float
 
 
@@ -126,13 +132,13 @@ class KnowledgeIndex:
         ]
         found = searcher.search(tantivy.Query.boolean_query(should), limit, count=False).hits if should else []
         hits = [(score, _passage(searcher.doc(address))) for score, address in found]
-        return [Hit(passage, score, coverage(passage, weights)) for score, passage in _distinct(hits)]
+        return [_hit(score, passage, weights) for score, passage in _distinct(hits)]
 
     def weights(self, question: str) -> dict[str, float]:
-        """Terms of the question with their rarity (BM25's idf); a term that the index has not is the rarest."""
+        """Terms of the question with their rarity (BM25's idf): from 0 for one in every passage to 1 for unheard of."""
         searcher = self._fresh()
         total = searcher.num_docs
-        return {term: self._rarity(searcher, term, total) for term in dict.fromkeys(terms(question))}
+        return {term: _rarity(searcher, term, total) / _idf(0, total) for term in dict.fromkeys(terms(question))}
 
     def __len__(self) -> int:
         """Number of passages."""
@@ -145,17 +151,20 @@ class KnowledgeIndex:
             self._searcher, self._seen = self._index.searcher(), changed
         return self._searcher
 
-    @staticmethod
-    def _rarity(searcher: tantivy.Searcher, term: str, total: int) -> float:
-        having = min(total, max(searcher.doc_freq("body", term), searcher.doc_freq("heading", term)))
-        return math.log(1 + (total - having + 0.5) / (having + 0.5))
+
+def _rarity(searcher: tantivy.Searcher, term: str, total: int) -> float:
+    return _idf(max(searcher.doc_freq("body", term), searcher.doc_freq("heading", term)), total)
 
 
-def coverage(passage: Passage, weights: Mapping[str, float]) -> float:
-    """Share (0 to 1) of the question's weight whose terms stand in the passage or its headings."""
+def _idf(having: int, total: int) -> float:
+    return math.log(1 + (max(total - having, 0) + 0.5) / (having + 0.5))
+
+
+def _hit(score: float, passage: Passage, weights: Mapping[str, float]) -> Hit:
     held = set(terms(f"{passage.title} {passage.heading} {passage.text}"))
-    whole = sum(weights.values())
-    return sum(weight for term, weight in weights.items() if term in held) / whole if whole else 0.0
+    shared = [weight for term, weight in weights.items() if term in held]
+    weight, whole = sum(shared), sum(weights.values())
+    return Hit(passage, score, len(shared), weight, weight / whole if whole else 0.0)
 
 
 def _distinct(hits: Iterable[tuple[float, Passage]]) -> list[tuple[float, Passage]]:

@@ -11,9 +11,6 @@ from pipeline.providers.extracts import Extract, extracts
 from pipeline.providers.index import Hit, KnowledgeIndex
 from pipeline.providers.words import language
 
-# Below this share of the question's weight a passage shares words with it by accident.
-FOUND_COVERAGE = 0.5
-
 NOT_FOUND = {
     "zh": "没有找到答案：知识库里没有与这个问题相关的内容。",
     "en": "No answer found: the knowledge holds nothing about this question.",
@@ -58,11 +55,18 @@ class LocalProvider(Provider):
 
 
 def relevant(hits: Sequence[Hit]) -> list[Hit]:
-    """Hits that hold enough of the question to be about it.
+    """Hits that are about the question and do not share words with it by accident.
 
-    The threshold is on the covered share and not on the score, whose size depends on the number of documents.
+    Most of a short question must be there. A long one is half politeness and detail, so some rare words together are
+    enough. Set on 57 spoken questions, asked of two document sets, 42 of them about something else.
     """
-    return [hit for hit in hits if hit.coverage >= FOUND_COVERAGE]
+    return [hit for hit in hits if _is_about(hit)]
+
+
+def _is_about(hit: Hit) -> bool:
+    if hit.matched >= 3 and hit.weight >= 1.7 and hit.coverage >= 0.25:
+        return True
+    return hit.coverage >= (0.44 if hit.matched >= 2 else 0.6)
 
 
 def source(n: int, extract: Extract) -> dict[str, Any]:

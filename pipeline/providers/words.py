@@ -34,6 +34,7 @@ _STOP_ZH = """
 所以 然后 那么 其实 现在 目前 到底 究竟 可能 大概 知道 觉得 认为 说 讲 说说 讲讲 告诉 看 看看 看一下 来 去 做 让 用
 需要 方面 问题 东西 时候 的话 的时候 上 里 中 下 呗 喂 你好 您好 谢谢 麻烦 帮 帮忙 好 好的 对吧 是吧 对不对 好不好
 行不行
+多 大 多大 多久 多长 多高 多远 多快 多长时间 多少钱 钱 最多 最少 最多能 至少 一共 总共
 """
 _STOP = frozenset((_STOP_EN + _STOP_ZH).split())
 
@@ -51,7 +52,7 @@ def terms(text: str) -> list[str]:
     >>> terms("Um, how do I change the billing addresses?")
     ['chang', 'bill', 'address']
     >>> terms("请问每分钟最多能发1,000个请求吗")
-    ['分钟', '每分钟', '最多', '最多能', '发', '1000', '请求']
+    ['分钟', '每分钟', '发', '1000', '请求']
     """
     found = []
     for token in _TOKEN.finditer(unicodedata.normalize("NFKC", text).lower()):
