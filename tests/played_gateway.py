@@ -46,7 +46,9 @@ class PlayedGateway:
         await socket.accept()
         self.socket, self.paused = socket, False
         query = dict(socket.query_params)
-        self.queries.append(query)
+        async with self.changed:
+            self.queries.append(query)
+            self.changed.notify_all()
         seen = int(query.get("cursor", f"c{len(self.log)}").removeprefix("c"))
         resumed = {"resumed": True} if "cursor" in query else {}
         await self.send({"type": "ack", "message": "connected", "cursor": f"c{len(self.log)}", **resumed})
@@ -110,6 +112,11 @@ class PlayedGateway:
         async with asyncio.timeout(10), self.changed:
             await self.changed.wait_for(lambda: len(matching()) >= number)
         return matching()
+
+    async def connected(self, times: int) -> None:
+        """Wait until a client connected that many times."""
+        async with asyncio.timeout(10), self.changed:
+            await self.changed.wait_for(lambda: len(self.queries) >= times)
 
     async def cut(self, code: int = 1012) -> None:
         assert self.socket is not None

@@ -20,8 +20,8 @@ export function split(text) {
  */
 export const cited = (sources, n) => sources.find((source) => source.n === n) ?? sources[n - 1];
 
-/** Where a source's passage stands: "guide.md · lines 3–9". @param {Source} source */
+/** Where a source's passage stands: {file: "guide.md", lines: [3, 9]} -> "guide.md:3–9". @param {Source} source */
 export function place(source) {
-  const lines = Array.isArray(source.lines) ? source.lines.join("–") : source.lines;
-  return [source.file, lines === undefined || lines === null ? "" : `lines ${lines}`].filter(Boolean).join(" · ");
+  const lines = Array.isArray(source.lines) ? [...new Set(source.lines)].join("–") : source.lines;
+  return [source.file, lines].filter(Boolean).join(":");
 }

@@ -22,9 +22,11 @@ export function Panel({ class: name, title, count, none, children }) {
   const onScroll = (/** @type {any} */ { currentTarget: at }) => {
     atEnd.current = at.scrollHeight - at.scrollTop - at.clientHeight < 40;
   };
+  // Who opens a source wants to read it: the list follows again when he is back at its end.
+  const onClick = () => (atEnd.current = false);
   return html`<section class="panel ${name}" aria-labelledby="title-${name}">
     <h2 id="title-${name}">${title} ${count > 0 && html`<span class="count">${count}</span>`}</h2>
-    <div class="scroll" ref=${list} onScroll=${onScroll} tabindex="0" role="group" aria-labelledby="title-${name}">
+    <div class="scroll" ref=${list} onScroll=${onScroll} onClick=${onClick} tabindex="0" role="group" aria-labelledby="title-${name}">
       ${count ? children : html`<p class="none">${none}</p>`}
     </div>
   </section>`;

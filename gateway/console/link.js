@@ -62,7 +62,6 @@ export class Link {
   #receive(/** @type {Message} */ message) {
     this.heardAt = Date.now();
     if (message.message === "connected") {
-      this.failures = 0;
       this.pulse = setInterval(() => this.#beat(), KEEPALIVE_EVERY_MS);
       this.told.changed("open");
     }
@@ -70,6 +69,8 @@ export class Link {
   }
 
   #beat() {
+    // Only a connection that lasted counts as a success: one that is closed at once would be opened in a fast loop.
+    this.failures = 0;
     if (Date.now() - this.heardAt > SILENT_FOR_MS) this.#lost();
     else this.send({ type: "keepalive" });
   }

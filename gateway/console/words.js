@@ -4,7 +4,7 @@
 const EN = {
   link: { off: "disconnected", connecting: "connecting…", open: "connected", waiting: "connection lost", ended: "session ended" },
   stages: {
-    listening: "listening", paused: "paused", analyzing: "question heard", instant_query: "asking now",
+    listening: "listening", paused: "paused", waiting_for_question: "listening", analyzing: "question heard", instant_query: "asking now",
     querying_rag: "looking for an answer", interrupting: "interrupting", idle: "listening", closed: "closed",
   },
   question: {
@@ -36,7 +36,7 @@ const EN = {
 const ZH = {
   link: { off: "未连接", connecting: "连接中…", open: "已连接", waiting: "连接中断", ended: "会话已结束" },
   stages: {
-    listening: "正在听", paused: "已暂停", analyzing: "听到问题", instant_query: "立即提问", querying_rag: "查找答案",
+    listening: "正在听", paused: "已暂停", waiting_for_question: "正在听", analyzing: "听到问题", instant_query: "立即提问", querying_rag: "查找答案",
     interrupting: "正在打断", idle: "正在听", closed: "已关闭",
   },
   question: {

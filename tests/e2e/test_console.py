@@ -117,7 +117,7 @@ async def test_an_answer_streams_and_its_citation_opens_the_passage(page: Page, 
     await question.get_by_role("button", name="Source 1: Opening hours").click()
     await expect(question.get_by_text("Open until nine.")).to_be_visible()
     await expect(question.locator("summary").first).to_contain_text("Opening hours › Summer")
-    await expect(question.locator(".place")).to_have_text("hours.md · lines 3–4")
+    await expect(question.locator(".place")).to_have_text("hours.md:3–4")
 
 
 async def test_a_sentence_passed_over_shows_its_reason_and_score(page: Page, gateway: PlayedGateway) -> None:
@@ -262,3 +262,22 @@ async def test_the_reducer_takes_each_piece_once_and_never_from_an_older_attempt
         ];
     }""")
     assert answers == ["ab", "z"]
+
+
+async def test_a_cursor_of_a_log_that_is_gone_is_not_brought_again(page: Page, gateway: PlayedGateway) -> None:
+    refused = {"type": "error", "code": "INVALID_MESSAGE", "message": "unusable", "details": {"field": "cursor"}}
+    await gateway.send(refused)
+    await expect(page.locator(".notices li")).to_contain_text("INVALID_MESSAGE")
+    await gateway.cut()
+    await expect(page.get_by_role("button", name="resumed")).to_have_count(0)
+    await gateway.connected(2)
+    assert gateway.queries[-1] == {"session_id": gateway.session, "lang": "auto"}
+
+
+async def test_every_stage_of_the_protocol_has_words_in_both_languages(page: Page) -> None:
+    stages = await page.evaluate("""async () => {
+        const { WORDS } = await import("/console/words.js");
+        return Object.values(WORDS).map((words) => Object.keys(words.stages).sort());
+    }""")
+    told = "listening paused waiting_for_question analyzing instant_query querying_rag interrupting idle closed"
+    assert stages == [sorted(told.split())] * 2
