@@ -3,7 +3,8 @@
 from pipeline.providers.base import Asked, Delta, End, Provider, Turn
 from pipeline.providers.catalog import build_provider, index_path, open_provider
 from pipeline.providers.errors import ProviderError
-from pipeline.providers.index import IndexReport, KnowledgeIndex, build_index
+from pipeline.providers.index import KnowledgeIndex
+from pipeline.providers.indexing import IndexReport, build_index
 
 __all__ = [
     "Asked",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import ConfigurationError
 from pipeline.providers.base import Provider
-from pipeline.providers.index import build_index
+from pipeline.providers.indexing import build_index
 from pipeline.providers.local import LocalProvider
 from pipeline.providers.openai import OpenAIProvider
 from pipeline.settings import Settings

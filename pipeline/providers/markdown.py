@@ -10,7 +10,7 @@ from textwrap import dedent
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from pipeline.providers.units import Unit, join_lines, sentences
+from pipeline.providers.units import MAX_UNIT_CHARS, Unit, join_lines, sentences
 from pipeline.providers.words import HAN, width
 
 _PARSER = MarkdownIt("commonmark").enable("table")
@@ -116,7 +116,9 @@ def _items(block: list[Token], lead: str) -> Iterator[Unit]:
             text = join_lines(plain) if token.type == "inline" else plain
             number = f"{numbers.pop()}. " if numbers and numbers[-1] else ""
             first, last = _lines(token)
-            if text:
+            if len(text) > MAX_UNIT_CHARS and token.type == "inline":
+                yield from sentences(number + plain, first)
+            elif text:
                 yield Unit("item", number + text, first, last, above[-1])
 
 

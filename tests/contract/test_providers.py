@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from importlib.metadata import EntryPoint
@@ -289,7 +289,7 @@ def test_a_setting_that_is_missing_or_unusable_is_named(
     settings: Settings, name: str, changes: dict[str, str], variable: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=variable) as error:
-        build_provider(replace(settings, rag_provider=name, **changes))
+        build_provider(replace(settings, rag_provider=name, **changes))  # type: ignore[arg-type]
     assert "sk-1" not in str(error.value)
 
 
@@ -303,7 +303,7 @@ class Parrot(Provider):
 
     name = "parrot"
 
-    async def stream(self, asked: Asked):  # type: ignore[no-untyped-def]
+    async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
         """Say it back."""
         yield Delta(asked.text)
         yield End()

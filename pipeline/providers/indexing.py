@@ -1,0 +1,147 @@
+"""The index of the knowledge folder, as it is written: files in, terms and passages on disk; one writer at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import tantivy
+
+from pipeline.errors import ConfigurationError
+from pipeline.providers.files import KnowledgeFile, Skipped, read_knowledge
+from pipeline.providers.index import index_home, index_schema
+from pipeline.providers.knowledge import Passage, passages
+from pipeline.providers.words import terms
+
+_WRITER_BYTES = 15_000_000  # the least that tantivy accepts; documents of one folder need no more
+_LOCK_RETRY = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What an indexing run did: counts of files, passages that are now in the index, seconds it took."""
+
+    added: int
+    updated: int
+    removed: int
+    unchanged: int
+    passages: int
+    seconds: float
+    skipped: tuple[Skipped, ...] = ()
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    digest: str
+    passages: int
+
+
+def build_index(knowledge: Path, index: Path, wait: float = 30.0) -> IndexReport:
+    """Bring the index up to date with the knowledge folder (or single file); only changed files are read into it.
+
+    Args:
+        knowledge: folder of Markdown and text files, or one such file.
+        index: folder of the index; it is made when it is missing, and may be deleted at any time.
+        wait: seconds to wait while another process writes the same index.
+
+    Raises:
+        ConfigurationError: the knowledge cannot be read, or the index cannot be written; it names the setting.
+    """
+    started = time.monotonic()
+    files, skipped = read_knowledge(knowledge)
+    now = {file.name: hashlib.sha256(file.text.encode()).hexdigest() for file in files}
+    try:
+        opened = _open_or_create(index)
+        before, entries = _manifest(index), {}
+        if {name: entry.digest for name, entry in before.items()} == now:
+            entries = before
+        else:
+            with _writer(opened, index, started + wait) as writer:
+                before = _manifest(index)  # whoever held the lock before us may have done the work
+                entries = _write(writer, files, before, now)
+                _store_manifest(index, entries)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"The index in {index} cannot be written ({exc.strerror or exc}): see DATA_PATH."
+        ) from exc
+    return IndexReport(
+        added=len(now.keys() - before.keys()),
+        updated=sum(before[name].digest != now[name] for name in now.keys() & before.keys()),
+        removed=len(before.keys() - now.keys()),
+        unchanged=sum(name in before and before[name].digest == now[name] for name in now),
+        passages=sum(entry.passages for entry in entries.values()),
+        seconds=time.monotonic() - started,
+        skipped=tuple(skipped),
+    )
+
+
+def _open_or_create(index: Path) -> tantivy.Index:
+    home = index_home(index)
+    home.mkdir(parents=True, exist_ok=True)
+    for last in (False, True):
+        try:
+            return tantivy.Index(index_schema(), str(home))
+        except ValueError as exc:  # also when another process is creating it at this moment
+            if last:
+                raise ConfigurationError(f"The index in {index} is damaged ({exc}): delete it and try again.") from exc
+            time.sleep(_LOCK_RETRY)
+    raise AssertionError
+
+
+def _writer(opened: tantivy.Index, index: Path, deadline: float) -> tantivy.IndexWriter:
+    """The only writer of this index; waits while another process holds tantivy's lock."""
+    while True:
+        try:
+            return opened.writer(_WRITER_BYTES, 1)
+        except ValueError as exc:
+            if "LockBusy" not in str(exc):
+                raise OSError(str(exc)) from exc
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"Another process is writing the index in {index}: wait for it, or give this one its own DATA_PATH."
+                ) from exc
+        time.sleep(_LOCK_RETRY)
+
+
+def _write(
+    writer: tantivy.IndexWriter, files: list[KnowledgeFile], before: Mapping[str, _Entry], now: Mapping[str, str]
+) -> dict[str, _Entry]:
+    """Put changed files in place of what was there of them; a run that died before its manifest repeats this."""
+    entries = {name: entry for name, entry in before.items() if entry.digest == now.get(name)}
+    for name in (before.keys() | now.keys()) - entries.keys():
+        writer.delete_documents_by_term("file", name)
+    for file in files:
+        if file.name not in entries:
+            cut = passages(file.text, file.name)
+            for passage in cut:
+                writer.add_document(_document(passage))
+            entries[file.name] = _Entry(now[file.name], len(cut))
+    writer.commit()
+    return entries
+
+
+def _document(passage: Passage) -> tantivy.Document:
+    return tantivy.Document(
+        file=passage.file,
+        heading=" ".join(terms(f"{passage.title} {passage.heading}")),
+        body=" ".join(terms(passage.text)),
+        passage=msgspec.json.encode(passage),
+    )
+
+
+def _manifest(index: Path) -> dict[str, _Entry]:
+    try:
+        return msgspec.json.decode((index_home(index) / "files.json").read_bytes(), type=dict[str, _Entry])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+
+
+def _store_manifest(index: Path, entries: dict[str, _Entry]) -> None:
+    path = index_home(index) / "files.json"
+    written = path.with_suffix(f".{os.getpid()}")
+    written.write_bytes(msgspec.json.encode(entries))
+    written.replace(path)
