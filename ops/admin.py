@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -16,7 +17,7 @@ from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from topics.catalog import DEAD_LETTERS, EMBEDDED_PARTITIONS, PARTITIONS, RIVER, Lane, Topic
 
-WAIT = 10.0  # seconds in which a broker that is just starting may come up
+WAIT = 5.0  # seconds in which a broker that is just starting may come up
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,26 @@ async def admin_client(settings: Settings, wait: float = WAIT) -> AsyncIterator[
     Raises:
         BrokerError: no broker answers at KAFKA_BOOTSTRAP_SERVERS.
     """
-    until = time.monotonic() + wait
-    client = await _connect(settings, until)
+    with _quiet_client():
+        client = await _connect(settings, time.monotonic() + wait)
     try:
         yield client
     except KafkaError as exc:
         raise BrokerError(f"Kafka at {settings.kafka_bootstrap_servers} refused: {exc}") from exc
     finally:
         await client.close()
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """The client logs every attempt to connect; only the last one matters, and we say that ourselves."""
+    log = logging.getLogger("aiokafka")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 async def _connect(settings: Settings, until: float) -> AIOKafkaAdminClient:
@@ -67,9 +80,14 @@ async def _connect(settings: Settings, until: float) -> AIOKafkaAdminClient:
 
 def _unreachable(settings: Settings, exc: Exception) -> str:
     return (
-        f"No Kafka answers at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} ({exc or type(exc).__name__})."
+        f"No Kafka answers at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} ({_reason(exc)})."
         " Start it, or correct the address and KAFKA_SECURITY_PROTOCOL."
     )
+
+
+def _reason(exc: Exception) -> str:
+    """An error of aiokafka without the list of every address that it tried."""
+    return str(exc).partition(" from [")[0] or type(exc).__name__
 
 
 async def wait_for_broker(settings: Settings, wait: float = WAIT) -> None:

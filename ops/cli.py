@@ -22,7 +22,8 @@ from pipeline.errors import RagError
 from pipeline.settings import Settings
 from topics.catalog import Lane
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+_HERE = Path(__file__).resolve().parent
+EXAMPLES = (_HERE if (_HERE / "examples").is_dir() else _HERE.parent) / "examples"  # wheel or checkout
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 topics_app = typer.Typer(no_args_is_help=True, help="Topics on the Kafka of KAFKA_BOOTSTRAP_SERVERS.")

@@ -23,8 +23,9 @@ from ops.surroundings import check_folder, check_port
 from pipeline.errors import BrokerError, RagError
 from pipeline.providers import open_provider
 from pipeline.settings import Settings
+from topics.catalog import RIVER
 
-STAGES = ("sentences", "questions", "answers")
+STAGES = tuple(topic.noun for topic in RIVER[1:])  # a stage is named for what it makes
 READY_DEADLINE = 60.0  # seconds from the first process until all stages are assigned
 GATEWAY_GRACE = 10.0  # seconds for the gateway to tell its clients to come back
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+import shutil
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from ops.admin import admin_client, catalogue, create_topics
 from ops.broker import kafka
 from ops.broker.kafka import ApacheKafka, kafka_version
 from ops.broker.process import LocalBroker, answers
 from ops.ports import free_port
 from pipeline.errors import BrokerError
+from pipeline.settings import Settings
 
 
 class Broker(Protocol):
@@ -61,9 +68,8 @@ class DockerKafka(LocalBroker):
     is_real = True
     version = kafka_version()
 
-    def __init__(self, client: Any, port: int | None = None) -> None:
-        super().__init__(port or free_port())
-        self._client = client
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
         self._container: Any = None
 
     async def prepare(self) -> list[str]:
@@ -122,22 +128,18 @@ class DockerKafka(LocalBroker):
         self._container.unpause()
 
 
-def docker_client() -> Any:
-    """A client of a Docker daemon that answers, or nothing."""
-    import docker
-
-    try:
-        client = docker.from_env(timeout=5)
-        client.ping()
-    except docker.errors.DockerException:
-        return None
-    return client
+@cache
+def has_docker() -> bool:
+    """Whether a Docker daemon answers."""
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "version"], capture_output=True, timeout=20).returncode == 0
 
 
 def own_kafka(folder: Callable[[], Path]) -> LocalBroker | None:
     """A Kafka that a test may kill, not yet started; nothing where none can be had."""
-    if (client := docker_client()) is not None:
-        return DockerKafka(client)
+    if has_docker():
+        return DockerKafka(free_port())
     return ApacheKafka(folder()) if kafka.can_run() else None
 
 
@@ -154,3 +156,22 @@ def in_ci() -> bool:
 
 
 MISSING = f"needs a real Apache Kafka: {kafka.HOW_TO_GET_ONE}"
+
+
+@asynccontextmanager
+async def with_topics(broker: Broker, folder: Path) -> AsyncIterator[Settings]:
+    """Settings with topics and groups of their own, 4 partitions a topic; the topics are deleted at the end."""
+    settings = Settings(
+        kafka_bootstrap_servers=broker.bootstrap_servers,
+        kafka_embedded=not broker.is_real,
+        topic_prefix=f"t{uuid.uuid4().hex[:8]}",
+        data_path=folder / "data",
+        port=free_port(),
+    )
+    settings.data_path.mkdir()
+    await create_topics(settings, partitions=4)
+    yield settings
+    if isinstance(broker, LocalBroker) and broker.process.exit_code is not None:
+        return  # the test ended it
+    async with admin_client(settings) as client:
+        await client.delete_topics(list(catalogue(settings.topic_prefix)))

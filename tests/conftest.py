@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.admin import admin_client, catalogue, create_topics
 from ops.broker.kafka import HOW_TO_GET_ONE
 from ops.broker.process import LocalBroker
 from ops.broker.tansu import Tansu
@@ -20,7 +17,7 @@ from ops.ports import free_port
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from tests import brokers
-from tests.brokers import Broker
+from tests.brokers import Broker, with_topics
 
 CATEGORIES = {"unit", "contract", "integration", "e2e"}
 _used: dict[str, str] = {}  # name of a broker that tests ran on -> its version
@@ -85,42 +82,24 @@ def broker(request: pytest.FixtureRequest) -> Broker:
     return found
 
 
-@asynccontextmanager
-async def _with_topics(broker: Broker, folder: Path) -> AsyncIterator[Settings]:
-    settings = Settings(
-        kafka_bootstrap_servers=broker.bootstrap_servers,
-        kafka_embedded=not broker.is_real,
-        topic_prefix=f"t{uuid.uuid4().hex[:8]}",
-        data_path=folder / "data",
-        port=free_port(),
-    )
-    settings.data_path.mkdir()
-    await create_topics(settings, partitions=4)
-    yield settings
-    if isinstance(broker, LocalBroker) and broker.process.exit_code is not None:
-        return  # the test ended it
-    async with admin_client(settings) as client:
-        await client.delete_topics(list(catalogue(settings.topic_prefix)))
-
-
 @pytest.fixture
 async def settings(broker: Broker, tmp_path: Path) -> AsyncIterator[Settings]:
     """Settings with topics and groups of this test alone, on whichever broker there is; 4 partitions a topic."""
-    async with _with_topics(broker, tmp_path) as settings:
+    async with with_topics(broker, tmp_path) as settings:
         yield settings
 
 
 @pytest.fixture
 async def kafka_settings(kafka: Broker, tmp_path: Path) -> AsyncIterator[Settings]:
     """Settings with topics and groups of this test alone, on a real Apache Kafka; 4 partitions a topic."""
-    async with _with_topics(kafka, tmp_path) as settings:
+    async with with_topics(kafka, tmp_path) as settings:
         yield settings
 
 
 @pytest.fixture
 async def own_kafka_settings(own_kafka: LocalBroker, tmp_path: Path) -> AsyncIterator[Settings]:
     """The same on the Kafka that this module may kill."""
-    async with _with_topics(own_kafka, tmp_path) as settings:
+    async with with_topics(own_kafka, tmp_path) as settings:
         yield settings
 
 

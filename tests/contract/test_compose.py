@@ -1,0 +1,67 @@
+"""docker-compose.yml and .env.example: commands that the command line has, variables that the settings have."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from ops.broker.kafka import kafka_version
+from ops.cli import app
+from ops.up import STAGES
+from pipeline.settings import Settings
+
+pytestmark = pytest.mark.contract
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == "realtime-rag"}
+VARIABLES = {field.name.upper() for field in dataclasses.fields(Settings)}
+
+
+def test_each_stage_is_a_service_that_scales_by_itself() -> None:
+    assert {name: OURS[name]["command"] for name in STAGES} == {name: f"worker {name}" for name in STAGES}
+    assert all("ports" not in OURS[name] and "container_name" not in OURS[name] for name in STAGES)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_command_is_one_of_the_command_line(name: str) -> None:
+    shown = CliRunner().invoke(app, [*OURS[name]["command"].split(), "--help"])
+    assert shown.exit_code == 0
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_services_environment_is_read_by_the_settings(name: str) -> None:
+    environment = {key: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for key, value in OURS[name]["environment"].items()}
+    assert environment.keys() <= VARIABLES
+    assert Settings.from_env(environment).kafka_bootstrap_servers == "kafka:9092"
+
+
+def test_kafka_is_the_version_that_we_test_with() -> None:
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{kafka_version()}"
+
+
+def test_the_gateway_is_published_on_loopback_only() -> None:
+    assert all(port.startswith("127.0.0.1:") for port in OURS["gateway"]["ports"])
+
+
+def test_a_container_is_given_the_time_to_drain() -> None:
+    seconds = {name: int(service["stop_grace_period"].removesuffix("s")) for name, service in OURS.items()}
+    assert min(seconds.values()) > Settings().drain_timeout
+
+
+def test_the_image_holds_every_package() -> None:
+    copied = re.findall(r"^COPY (\w+) \1$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert copied == ["topics", "pipeline", "agents", "gateway", "ops"]
+
+
+def test_the_example_environment_names_settings() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    named = {line.lstrip("#").split("=")[0] for line in lines if re.match(r"#?[A-Z_]+=", line)}
+    assert named
+    assert named <= VARIABLES
