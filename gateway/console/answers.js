@@ -1,7 +1,7 @@
 // @ts-check
 // One question as a card: its stages with their times, the answer while it grows, and the sources it cites.
 import { html, useRef, useState } from "./vendor/htm-preact-standalone.module.js";
-import { cited, place, split } from "./citations.js";
+import { body, cited, place, split } from "./citations.js";
 import { isOver } from "./reducer.js";
 import { duration } from "./words.js";
 
@@ -54,13 +54,13 @@ function Timeline({ question, words }) {
 
 /** @param {{question: QuestionState, words: Words, show: (n: number) => void}} props */
 function Answer({ question, words, show }) {
-  const text = question.answer.trim();
+  const text = body(question.answer, question.sources);
   const missing = question.stage === "not_found";
   if (!text && !missing) return null;
   const writing = question.stage === "answering";
   return html`<div class="answer ${question.retrying ? "stale" : ""}">
-    ${missing && html`<p class="no-answer"><strong>${words.noAnswer}.</strong> ${!text && words.noAnswerHint}</p>`}
-    ${text && html`<p class="text">
+    ${missing && html`<p class="no-answer">${text || words.noAnswerHint}</p>`}
+    ${text && !missing && html`<p class="text">
       ${split(text).map((part) => (typeof part === "string" ? part : html`<${Citation} n=${part} question=${question} words=${words} show=${show} />`))}
       ${writing && html`<span class="caret" aria-hidden="true"></span>`}
     </p>`}
@@ -99,7 +99,8 @@ function Sources({ sources, opened, toggle, words }) {
 function Details({ question, words }) {
   const facts = [
     [words.provider, question.provider], [words.attempt, question.attempt],
-    ...Object.entries(question.timings ?? {}), ...Object.entries(question.usage ?? {}),
+    ...Object.entries(question.timings ?? {}).map(([name, seconds]) => [name, duration(seconds * 1000)]),
+    ...Object.entries(question.usage ?? {}),
   ];
   return html`<details class="facts">
     <summary>${words.details}</summary>
@@ -108,4 +109,4 @@ function Details({ question, words }) {
 }
 
 const shown = (/** @type {unknown} */ value) =>
-  typeof value === "number" ? String(Math.round(value * 1000) / 1000) : typeof value === "object" ? JSON.stringify(value) : String(value);
+  typeof value === "object" ? JSON.stringify(value) : String(value);

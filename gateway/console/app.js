@@ -157,7 +157,8 @@ function Page({ words }) {
     <main>
       <${Heard} heard=${state.heard} words=${words} />
       <${Passed} passed=${state.passed} words=${words} />
-      <${Panel} class="questions" title=${words.questions} count=${state.questions.length} none=${words.questionsNone}>
+      <${Panel} class="questions" title=${words.questions} count=${state.questions.length} none=${words.questionsNone}
+        newest=${words.newest}>
         ${state.questions.map((question) => html`<${Question} key=${question.id} question=${question} words=${words} />`)}
       <//>
     </main>

@@ -20,8 +20,21 @@ export function split(text) {
  */
 export const cited = (sources, n) => sources.find((source) => source.n === n) ?? sources[n - 1];
 
-/** Where a source's passage stands: {file: "guide.md", lines: [3, 9]} -> "guide.md:3–9". @param {Source} source */
-export function place(source) {
-  const lines = Array.isArray(source.lines) ? [...new Set(source.lines)].join("–") : source.lines;
-  return [source.file, lines].filter(Boolean).join(":");
+/** Where a source's passage stands: {file: "guide.md", lines: "L3-L9"} -> "guide.md · L3-L9". @param {Source} source */
+export const place = (source) => [source.file, source.lines].filter(Boolean).join(" · ");
+
+/**
+ * An answer without the list of sources at its end, for where the sources are shown beside it:
+ * "Six [1].\n\n[1] Plans (plans.md#L3-L5)" -> "Six [1]."
+ * @param {string} text @param {Source[]} sources
+ */
+export function body(text, sources) {
+  const lines = text.trimEnd().split("\n");
+  while (lines.length > 1 && lists(lines[lines.length - 1], sources)) lines.pop();
+  return lines.join("\n").trim();
+}
+
+function lists(/** @type {string} */ line, /** @type {Source[]} */ sources) {
+  const source = cited(sources, Number(/^\[(\d{1,3})\] /.exec(line)?.[1]));
+  return Boolean(source?.file && line.includes(source.file));
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // What was said, with what became of each chunk, and the sentences that ask nothing, with the reason.
-import { html, useLayoutEffect, useRef } from "./vendor/htm-preact-standalone.module.js";
+import { html, useLayoutEffect, useRef, useState } from "./vendor/htm-preact-standalone.module.js";
 
 /** @typedef {import("./reducer.js").Heard} HeardState */
 /** @typedef {import("./reducer.js").Passed} PassedState */
@@ -10,31 +10,31 @@ import { html, useLayoutEffect, useRef } from "./vendor/htm-preact-standalone.mo
 const SHOWN = 300;
 
 /**
- * A list that stays at its end while the reader is there, and stands still while he reads further up.
- * @param {{class: string, title: string, count: number, none: string, children?: any}} props
+ * A list that follows its end until the reader scrolls up or opens something in it, and again when he is back there.
+ * @param {{class: string, title: string, count: number, none: string, newest: string, children?: any}} props
  */
-export function Panel({ class: name, title, count, none, children }) {
+export function Panel({ class: name, title, count, none, newest, children }) {
   const list = useRef(/** @type {HTMLElement|null} */ (null));
-  const atEnd = useRef(true);
+  const [follows, setFollows] = useState(true);
   useLayoutEffect(() => {
-    if (atEnd.current && list.current) list.current.scrollTop = list.current.scrollHeight;
+    if (follows && list.current) list.current.scrollTop = list.current.scrollHeight;
   });
-  const onScroll = (/** @type {any} */ { currentTarget: at }) => {
-    atEnd.current = at.scrollHeight - at.scrollTop - at.clientHeight < 40;
-  };
-  // Who opens a source wants to read it: the list follows again when he is back at its end.
-  const onClick = () => (atEnd.current = false);
+  const onScroll = (/** @type {any} */ { currentTarget: at }) =>
+    setFollows(at.scrollHeight - at.scrollTop - at.clientHeight < 40);
+  const onClick = (/** @type {any} */ event) => event.target.closest("summary, .cite") && setFollows(false);
   return html`<section class="panel ${name}" aria-labelledby="title-${name}">
     <h2 id="title-${name}">${title} ${count > 0 && html`<span class="count">${count}</span>`}</h2>
-    <div class="scroll" ref=${list} onScroll=${onScroll} onClick=${onClick} tabindex="0" role="group" aria-labelledby="title-${name}">
+    <div class="scroll" ref=${list} onScroll=${onScroll} onClick=${onClick} tabindex="0" role="group"
+      aria-labelledby="title-${name}">
       ${count ? children : html`<p class="none">${none}</p>`}
     </div>
+    ${!follows && html`<button type="button" class="newest" onClick=${() => setFollows(true)}>↓ ${newest}</button>`}
   </section>`;
 }
 
 /** @param {{heard: HeardState[], words: Words}} props */
 export function Heard({ heard, words }) {
-  return html`<${Panel} class="heard" title=${words.heard} count=${heard.length} none=${words.heardNone}>
+  return html`<${Panel} class="heard" title=${words.heard} count=${heard.length} none=${words.heardNone} newest=${words.newest}>
     <ol>${heard.slice(-SHOWN).map((chunk) => html`<${Chunk} key=${chunk.segment} chunk=${chunk} words=${words} />`)}</ol>
   <//>`;
 }
@@ -54,7 +54,7 @@ function Chunk({ chunk, words }) {
 
 /** @param {{passed: PassedState[], words: Words}} props */
 export function Passed({ passed, words }) {
-  return html`<${Panel} class="passed" title=${words.passed} count=${passed.length} none=${words.passedNone}>
+  return html`<${Panel} class="passed" title=${words.passed} count=${passed.length} none=${words.passedNone} newest=${words.newest}>
     <ol>${passed.slice(-SHOWN).map((sentence) => html`<li key=${sentence.id}>
       <span class="said">${sentence.text}</span>
       <span class="reason">${sentence.reason}${sentence.score !== null && html` <span class="score">${words.score} ${sentence.score.toFixed(2)}</span>`}</span>

@@ -4,7 +4,7 @@
 /** @typedef {{id: string, segment: string, text: string, speaker?: string, final: boolean,
  *   state: "waiting"|"stored"|"paused"|"retrying"|"failed", problem?: string}} Heard a chunk and how far it came */
 /** @typedef {{id: string, text: string, score: number|null, reason: string}} Passed a sentence that asks nothing */
-/** @typedef {{n?: number, title?: string, heading?: string, file?: string, lines?: unknown, text?: string, url?: string}} Source */
+/** @typedef {{n?: number, title?: string, heading?: string, file?: string, lines?: string, text?: string, url?: string}} Source */
 /** @typedef {{id: string, text: string, mode: string, stage: "analyzing"|"querying"|"answering"|"done"|"not_found"|
  *   "failed"|"cancelled"|"interrupted"|"expired", at: Record<string, number>, attempt: number, next: number,
  *   answer: string, retrying: boolean, sources: Source[], provider?: string, usage?: object|null,

@@ -74,7 +74,7 @@ SOURCES = [
         "title": "Opening hours",
         "heading": "Summer",
         "file": "hours.md",
-        "lines": [3, 4],
+        "lines": "L3-L4",
         "text": "Open until nine.",
     }
 ]
@@ -109,15 +109,16 @@ async def test_an_answer_streams_and_its_citation_opens_the_passage(page: Page, 
     await expect(question.locator(".stage")).to_have_text("searching")
     await gateway.write(7, Piece(attempt=100, index=0, text="It closes "))
     await expect(question.locator(".text")).to_contain_text("It closes")
-    await gateway.write(7, Piece(attempt=100, index=1, text="at nine [1]."))
+    await gateway.write(7, Piece(attempt=100, index=1, text="at nine [1].\n\n[1] Opening hours (hours.md#L3-L4)"))
     await gateway.write(7, Done(attempt=100, index=2, why="ok", provider="local", sources=SOURCES))
     await expect(question.locator(".stage")).to_have_text("answered")
+    await expect(question.locator(".text")).to_have_text("It closes at nine 1.")
     await expect(question.locator(".timeline li.reached")).to_have_count(4)
     await expect(question.get_by_text("Open until nine.")).to_be_hidden()
     await question.get_by_role("button", name="Source 1: Opening hours").click()
     await expect(question.get_by_text("Open until nine.")).to_be_visible()
     await expect(question.locator("summary").first).to_contain_text("Opening hours › Summer")
-    await expect(question.locator(".place")).to_have_text("hours.md:3–4")
+    await expect(question.locator(".place")).to_have_text("hours.md · L3-L4")
 
 
 async def test_a_sentence_passed_over_shows_its_reason_and_score(page: Page, gateway: PlayedGateway) -> None:
@@ -209,7 +210,8 @@ async def test_no_answer_and_failures_are_told_apart_from_answers(page: Page, ga
     await gateway.write(1, Begin(question="Who?", attempt=100), Done(attempt=100, index=0, why="ok", found=False))
     await gateway.write(2, Begin(question="What?", attempt=100))
     await gateway.write(2, Done(attempt=100, index=0, why="error", error="the provider is down"))
-    await expect(page.locator(".question.not_found .no-answer")).to_contain_text("No answer found")
+    await expect(page.locator(".question.not_found .stage")).to_have_text("no answer found")
+    await expect(page.locator(".question.not_found .no-answer")).to_contain_text("nothing close enough")
     await expect(page.locator(".question.failed .problem")).to_have_text("RAG_ERROR: the provider is down")
     await gateway.send({"type": "error", "code": "NO_FINAL_ASR", "message": "say something first"})
     await expect(page.locator(".notices li")).to_contain_text("NO_FINAL_ASR say something first")
@@ -233,6 +235,31 @@ async def test_a_pasted_conversation_is_said_line_by_line_with_its_speakers(page
     await gateway.came(text="几点关门？", is_final=True)
     said = [(frame.get("speaker"), frame["text"]) for frame in gateway.frames]
     assert said == [("Ann", "Hello."), (None, "It is 10:30 now."), ("李雷", "几点关门？")]
+
+
+async def test_a_list_stands_still_for_its_reader_until_he_asks_for_the_newest(
+    page: Page, gateway: PlayedGateway
+) -> None:
+    await page.set_viewport_size({"width": 1000, "height": 500})
+    newest, latest = page.get_by_role("button", name="Newest"), page.locator(".passed li").last
+
+    async def tell(offsets: range) -> None:
+        for offset in offsets:
+            await gateway.write(
+                offset, Verdict(kind="not_a_question", text=f"Sentence {offset}.", reason="a statement")
+            )
+
+    await tell(range(20))
+    await expect(latest).to_be_in_viewport()
+    await latest.hover()
+    await page.mouse.wheel(0, -300)
+    await expect(newest).to_be_visible()
+    await tell(range(20, 40))
+    await expect(latest).to_contain_text("Sentence 39.")
+    await expect(latest).not_to_be_in_viewport()
+    await newest.click()
+    await expect(latest).to_be_in_viewport()
+    await expect(newest).to_have_count(0)
 
 
 async def test_markup_in_an_answer_stays_text(page: Page, gateway: PlayedGateway) -> None:
