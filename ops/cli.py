@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, serve, up
+from ops import admin
+from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
 from pipeline.errors import RagError
@@ -25,6 +26,7 @@ from topics.catalog import Lane
 _HERE = Path(__file__).resolve().parent
 EXAMPLES = (_HERE if (_HERE / "examples").is_dir() else _HERE.parent) / "examples"  # wheel or checkout
 
+# What a command alone needs is imported in it: a second of start-up for the others otherwise.
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 topics_app = typer.Typer(no_args_is_help=True, help="Topics on the Kafka of KAFKA_BOOTSTRAP_SERVERS.")
 app.add_typer(topics_app, name="topics")
@@ -76,7 +78,9 @@ def run() -> None:
 
 
 async def _run(settings: Settings) -> int:
-    async with up.up(settings) as running:
+    from ops.up import up
+
+    async with up(settings) as running:
         print(f"ready: {running.url} (console), {running.ws_url} (WebSocket); {running.broker}", flush=True)
         await running.failure()
     return 0
@@ -96,11 +100,12 @@ def demo(
 async def _demo(transcripts: list[Path], knowledge: Path, speed: float) -> int:
     from ops.demo import DemoError, run_demos
     from ops.transcripts import TranscriptError
+    from ops.up import up
 
     with tempfile.TemporaryDirectory(prefix="realtime-rag-") as folder:
         settings = _settings(knowledge_path=knowledge, data_path=Path(folder))
         try:
-            async with up.up(settings, free_ports=True, log=None) as running:
+            async with up(settings, free_ports=True, log=None) as running:
                 print(f"{running.broker} · {running.url} · knowledge: {knowledge}", flush=True)
                 return await run_demos(running.ws_url, transcripts, speed=speed)
         except (DemoError, TranscriptError) as exc:
@@ -113,13 +118,14 @@ def worker(
     lane: Annotated[Lane | None, typer.Option(help="live traffic, or bulk: batch tasks and replays")] = None,
 ) -> None:
     """Run stages; start it as often as you like, they share the partitions."""
-    from agents.apps import run_worker
-
     settings = _settings(**({"lane": lane} if lane else {}))
     check_kafka_is_named(settings, "worker")
     check_folder("DATA_PATH", settings.data_path)
-    serve.configure_logging(settings)
+    configure_logging(settings)
     asyncio.run(admin.check_topics(settings))
+
+    from agents.apps import run_worker
+
     raise typer.Exit(run_worker(stages, settings))
 
 
@@ -128,7 +134,11 @@ def gateway() -> None:
     """Serve WebSocket, REST and the console page."""
     settings = _settings()
     check_kafka_is_named(settings, "gateway")
+    configure_logging(settings)
     asyncio.run(admin.check_topics(settings))
+
+    from ops import serve
+
     serve.run(settings)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import uvicorn
+import uvloop
 
 from ops.ports import listen
 from pipeline.settings import Settings
@@ -35,19 +35,7 @@ async def serve_gateway(settings: Settings) -> None:
         await uvicorn.Server(config).serve([server_socket])
 
 
-def configure_logging(settings: Settings) -> None:
-    """One line a record on stderr. DEBUG is for our own modules: those below log every fetch."""
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    logging.basicConfig(level=max(level, logging.INFO), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if settings.debug or level < logging.INFO:
-        for package in ("agents", "gateway", "ops", "pipeline"):
-            logging.getLogger(package).setLevel(logging.DEBUG)
-
-
 def run(settings: Settings) -> None:
-    """Serve in an event loop of libuv, with room for the descriptors of many clients."""
-    import uvloop
-
-    configure_logging(settings)
+    """Serve in an event loop of libuv, until a signal."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve_gateway(settings))
