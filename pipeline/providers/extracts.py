@@ -85,9 +85,10 @@ def _best(hit: Hit, weights: Mapping[str, float], limit: int) -> Extract:
         for at, own in enumerate(matches)
     ]
     seed = max(range(len(units)), key=lambda at: (scores[at], -at))
-    low, high = _without_questions(units, *_grow(hit.passage, seed, scores, limit))
+    low, high = _grow(hit.passage, seed, scores, limit)
     held = {term for unit in units[low:high] for term in terms(f"{unit.lead} {unit.text}")}
     shown = sum(weight for term, weight in weights.items() if term in held) / (sum(weights.values()) or 1)
+    low, high = _without_questions(units, low, high)
     return Extract(hit, tuple(units[low:high]), hit.score * (0.5 + shown))
 
 

@@ -17,8 +17,8 @@ from pipeline.providers.words import terms
 # Part of the folder's name: raise it when schema, terms or passages change, and every index is built anew.
 VERSION = 1
 
-# A heading names what its section is about, but a match in it alone does not make the section an answer.
-HEADING_WEIGHT = 0.7
+# Headings count as much as the text: on 32 spoken questions over 574 pages, 23 first hits were right; with 0.7, 20.
+HEADING_WEIGHT = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -298,15 +300,17 @@ async def test_knowledge_that_cannot_be_read_names_its_setting(settings: Setting
         await open_provider(replace(settings, knowledge_path=tmp_path / "nowhere"))
 
 
-class Parrot(Provider):
-    """A provider as an installed package would bring it: one class, one method."""
+def documented_provider() -> type[Provider]:
+    """The class that docs/providers.md builds."""
+    page = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    scope: dict[str, Any] = {"__name__": "my_package"}
+    exec(compile(code, "docs/providers.md", "exec"), scope)
+    provider: type[Provider] = scope["OpeningHours"]
+    return provider
 
-    name = "parrot"
 
-    async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
-        """Say it back."""
-        yield Delta(asked.text)
-        yield End()
+OpeningHours = documented_provider()
 
 
 class Mute:
@@ -319,16 +323,16 @@ class Mute:
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two entry points, as if packages with them were installed."""
-    points = [
-        EntryPoint(name, f"{__name__}:{kind}", "group") for name, kind in (("parrot", "Parrot"), ("mute", "Mute"))
-    ]
+    kinds = {"opening-hours": "OpeningHours", "mute": "Mute"}
+    points = [EntryPoint(name, f"{__name__}:{kind}", "group") for name, kind in kinds.items()]
     monkeypatch.setattr(catalog_module, "entry_points", lambda group: points)
 
 
 @pytest.mark.usefixtures("installed")
-async def test_an_installed_provider_is_found_by_its_entry_point(settings: Settings) -> None:
-    provider = build_provider(replace(settings, rag_provider="parrot"))
-    assert await told(provider, Asked("hello")) == (["hello"], End())
+async def test_the_provider_of_the_documentation_is_found_by_its_entry_point(settings: Settings) -> None:
+    provider = build_provider(replace(settings, rag_provider="opening-hours"))
+    pieces, end = await told(provider, Asked("are you open on Saturday"))
+    assert (pieces, end.sources[0]["title"]) == (["On saturday from 10 to 14. "], "Opening hours")
     assert await provider.health()
 
 
