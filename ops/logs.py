@@ -6,11 +6,16 @@ import logging
 
 from pipeline.settings import Settings
 
+_OURS = ("agents", "gateway", "ops", "pipeline", "topics")
+_CHATTY = ("aiokafka", "faust", "httpx", "mode")  # dozens of lines a rebalance; at DEBUG some for every fetch
+
 
 def configure_logging(settings: Settings) -> None:
-    """One line a record on stderr. DEBUG is for our own modules: those below log every fetch."""
+    """Log from LOG_LEVEL up, libraries that talk much from WARNING up. DEBUG is for our own modules alone."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     logging.basicConfig(level=max(level, logging.INFO), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     if settings.debug or level < logging.INFO:
-        for package in ("agents", "gateway", "ops", "pipeline"):
-            logging.getLogger(package).setLevel(logging.DEBUG)
+        for name in _OURS:
+            logging.getLogger(name).setLevel(logging.DEBUG)
