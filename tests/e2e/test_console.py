@@ -237,6 +237,25 @@ async def test_a_pasted_conversation_is_said_line_by_line_with_its_speakers(page
     assert said == [("Ann", "Hello."), (None, "It is 10:30 now."), ("李雷", "几点关门？")]
 
 
+async def test_a_played_conversation_grows_word_by_word_and_waits_while_paused(
+    page: Page, gateway: PlayedGateway
+) -> None:
+    said = "We opened the new library in the spring, after two years of work."
+    await page.get_by_role("button", name="Play a conversation").click()
+    await page.get_by_role("textbox", name="One line per utterance").fill(f"Ann: {said}\nBob: When does it close?")
+    await page.get_by_label("Speed").select_option("5×")
+    await page.get_by_role("button", name="Play", exact=True).click()
+    await gateway.came(is_final=False)
+    await page.get_by_role("button", name="Pause").click()
+    await gateway.came(action="pause")
+    await page.get_by_role("button", name="Resume").click()
+    await gateway.came(text="When does it close?", is_final=True)
+    heard = [frame["text"] for frame in gateway.frames if frame.get("speaker") == "Ann"]
+    assert heard[-1] == said and len(heard) > 2
+    assert all(said.startswith(text) for text in heard) and heard == sorted(set(heard))
+    await expect(page.locator(".chunk.paused")).to_have_count(0)
+
+
 async def test_a_list_stands_still_for_its_reader_until_he_asks_for_the_newest(
     page: Page, gateway: PlayedGateway
 ) -> None:
