@@ -81,7 +81,10 @@ class KnowledgeIndex:
         return self._fresh().num_docs
 
     def _fresh(self) -> tantivy.Searcher:
-        changed = self._meta.stat().st_mtime_ns
+        try:
+            changed = self._meta.stat().st_mtime_ns
+        except FileNotFoundError:  # deleted, to be built anew: what is open stays readable until then
+            return self._searcher
         if changed != self._seen:
             self._index.reload()
             self._searcher, self._seen = self._index.searcher(), changed

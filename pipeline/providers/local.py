@@ -48,10 +48,7 @@ class LocalProvider(Provider):
 
     async def health(self) -> bool:
         """Whether the index holds anything."""
-        try:
-            return len(self._index) > 0
-        except OSError:
-            return False
+        return len(self._index) > 0
 
 
 def relevant(hits: Sequence[Hit]) -> list[Hit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +144,19 @@ def test_indexing_again_reads_only_what_changed(tmp_path: Path) -> None:
     assert [hit.passage.file for hit in reader.search("apricots cherries apples bananas")] == ["a.md", "c.txt"]
     last = build_index(knowledge, index)
     assert (last.unchanged, last.added, last.updated, last.removed) == (2, 0, 0, 0)
+
+
+def test_an_index_may_be_deleted_and_built_anew_under_a_running_reader(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("Apples are red.", encoding="utf-8")
+    index = tmp_path / "index"
+    build_index(tmp_path / "docs", index)
+    reader = KnowledgeIndex(index)
+    shutil.rmtree(index)
+    assert [hit.passage.text for hit in reader.search("apples")] == ["Apples are red."]
+    (tmp_path / "docs" / "a.md").write_text("Apples are green.", encoding="utf-8")
+    build_index(tmp_path / "docs", index)
+    assert [hit.passage.text for hit in reader.search("apples")] == ["Apples are green."]
 
 
 def test_a_small_folder_is_indexed_within_two_seconds(tmp_path: Path) -> None:
