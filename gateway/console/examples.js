@@ -7,7 +7,7 @@ Chair: We have about twenty minutes left for this subject.
 Member: Thank you, Chair. I read the evidence over the weekend.
 Member: How many events were organised to get feedback on the draft curriculum?
 Minister: I am glad that you ask, it was a long list.
-Member: And how will you monitor physical activity in schools?
+Member: And how many focus groups were there for young people?
 Chair: Let us take the last one before the break.
 Member: What is the capital of Mongolia?`,
   zh: `主持人：各位家长，大家晚上好。
@@ -15,6 +15,8 @@ Member: What is the capital of Mongolia?`,
 家长：我家孩子总是觉得时间不够用。
 家长：为什么学生会觉得时间不够用？
 老师：这个问题很多人都问过。
-家长：应该怎样做好任务管理呢？
+家长：孩子应该怎样平衡课内和课外的作业？
+主持人：最后再来一个轻松的问题。
+家长：谁发明了电话？
 主持人：好的，我们休息五分钟。`,
 };

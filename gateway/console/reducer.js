@@ -174,16 +174,16 @@ function fail(/** @type {State} */ state, /** @type {Message} */ message, /** @t
     const over = { stage, retrying: false, problem: `${message.code}: ${text}` };
     return change(state, message.question_id, at, (question) => ({ ...question, ...over, at: { ...question.at, done: at } }));
   }
-  const cursor = tolerated(state.cursor, message);
+  const cursor = tolerated(state, message);
   const key = state.noticed + 1;
   return { ...state, cursor, noticed: key, notices: [...state.notices, { key, code: message.code, text }].slice(-5) };
 }
 
 /** The cursor to come back with: an expired one gives way to the oldest there is, a refused one to none. */
-function tolerated(/** @type {string} */ cursor, /** @type {Message} */ message) {
+function tolerated(/** @type {State} */ state, /** @type {Message} */ message) {
   if (message.code === "HISTORY_EXPIRED") return message.details?.cursor ?? "";
-  const refused = message.code === "INVALID_MESSAGE" && !message.id && details(message.details).includes("cursor");
-  return refused ? "" : cursor;
+  const refused = state.resumed && message.code === "INVALID_MESSAGE" && message.details?.field === "cursor";
+  return refused ? "" : state.cursor;
 }
 
 function details(/** @type {unknown} */ value) {
