@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import doctest
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.question_data import Row, figures, read
+from pipeline import asked, classifier, features, questions, reasons
 from pipeline.classifier import default_model, read_model
 from pipeline.questions import PROFILES, ask_of, detect, score_lines, thresholds
 
@@ -22,6 +25,9 @@ pytestmark = pytest.mark.unit
         ("so how many people are there in the team", "starts with 'how many'"),
         ("What time is it?", "starts with 'what time'"),
         ("um so could you tell me how long a refund takes", "asks for: tell me…how long"),
+        ("I'd like to know the price.", "asks for: i'd like to know…"),
+        ("i was just wondering whether you ship to france", "asks for: i was just wondering…whether"),
+        ("我想了解一下你们的价格", "asks for: 我想了解…"),
         ("is this the right one", "starts with 'is this'"),
         ("do you have the report", "starts with 'do you'"),
         ("that's on the left, isn't it", "ends with 'isn't it'"),
@@ -203,3 +209,10 @@ def test_missing_question_data_ends_with_two_and_a_sentence(tmp_path: Path, caps
         read(tmp_path, "dev.jsonl.gz")
     assert ended.value.code == 2
     assert "dev.jsonl.gz is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "module", [asked, classifier, features, questions, reasons], ids=lambda module: module.__name__
+)
+def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
+    assert doctest.testmod(module).failed == 0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import doctest
 from itertools import pairwise
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import boundaries
+from pipeline import sentences as cutter
 from pipeline.sentences import Cut, Heard, Open, Rules, deadline, flush, joined, push, silence
 
 pytestmark = pytest.mark.unit
@@ -210,3 +214,8 @@ def test_ten_thousand_characters_are_cut_in_bounded_time() -> None:
     for text in ("a.b." * 2500, "？" * 10_000, "3. " * 3300, "多" * 10_000, "x " * 5000):
         state, cuts = hear([Heard(0, text, 0.0)])
         assert letters([cut.text for cut in [*cuts, *flush(state)[1]]]) == letters([text])
+
+
+@pytest.mark.parametrize("module", [boundaries, cutter], ids=lambda module: module.__name__)
+def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
+    assert doctest.testmod(module).failed == 0
