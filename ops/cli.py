@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -100,14 +101,18 @@ def demo(
 async def _demo(transcripts: list[Path], knowledge: Path, speed: float) -> int:
     from ops.demo import DemoError, run_demos
     from ops.transcripts import TranscriptError
-    from ops.up import up
+    from ops.up import NotReadyError, up
 
+    log: deque[str] = deque(maxlen=200)
     with tempfile.TemporaryDirectory(prefix="realtime-rag-") as folder:
         settings = _settings(knowledge_path=knowledge, data_path=Path(folder))
         try:
-            async with up(settings, free_ports=True, log=None) as running:
+            async with up(settings, free_ports=True, log=log.append) as running:
                 print(f"{running.broker} · {running.url} · knowledge: {knowledge}", flush=True)
                 return await run_demos(running.ws_url, transcripts, speed=speed)
+        except NotReadyError:
+            print_line("\n".join(log))
+            raise
         except (DemoError, TranscriptError) as exc:
             return _fail(str(exc))
 
@@ -137,9 +142,9 @@ def gateway() -> None:
     configure_logging(settings)
     asyncio.run(admin.check_topics(settings))
 
-    from ops import serve
+    from ops.serve import serve_gateway
 
-    serve.run(settings)
+    serve_gateway(settings)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 import ops
+from gateway.auth import check_binding
 from ops.admin import create_topics, wait_for_broker
 from ops.broker.tansu import Tansu
 from ops.ports import free_port
@@ -28,6 +29,10 @@ from topics.catalog import RIVER
 STAGES = tuple(topic.noun for topic in RIVER[1:])  # a stage is named for what it makes
 READY_DEADLINE = 60.0  # seconds from the first process until all stages are assigned
 GATEWAY_GRACE = 10.0  # seconds for the gateway to tell its clients to come back
+
+
+class NotReadyError(RagError):
+    """The processes run, but in their time not all stages got their partitions; the message says what lacks."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ async def up(
     Raises:
         RagError: something is in the way; the message says what to do.
     """
+    check_binding(settings)
     check_folder("DATA_PATH", settings.data_path)
     if free_ports:
         settings = dataclasses.replace(settings, port=free_port(settings.host))
@@ -140,6 +146,11 @@ async def _first_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
         task.result()
 
 
+def _lacking(response: httpx.Response) -> str:
+    checks = response.json().get("checks", {})
+    return "; ".join(f"{name}: {check['note']}" for name, check in checks.items() if not check["ok"])
+
+
 async def _until_green(running: Running) -> None:
     last = "the gateway did not answer"
     try:
@@ -149,9 +160,9 @@ async def _until_green(running: Running) -> None:
                     response = await client.get(f"{running.url}/readyz")
                     if response.is_success:
                         return
-                    last = f"/readyz says {response.status_code} {response.text[:300]}"
+                    last = _lacking(response)
                 except httpx.HTTPError:
                     pass  # not listening yet
                 await asyncio.sleep(0.1)
     except TimeoutError:
-        raise RagError(f"Not ready after {READY_DEADLINE:g} s: {last}. The log above says more.") from None
+        raise NotReadyError(f"Not ready after {READY_DEADLINE:g} s: {last}. The log above says more.") from None
