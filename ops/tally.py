@@ -58,16 +58,21 @@ class Heard:
         self.sent_at += [at] * len(words)
         self.judged += [False] * len(words)
 
-    def judge(self, text: str) -> float | None:
-        """Mark the first unjudged place where `text` stands; say when the final that holds its end was sent."""
+    def judge(self, text: str, *, asks: bool = False) -> float | None:
+        """Mark the first unjudged place where `text` stands; say when the final that holds its end was sent.
+
+        A question is announced after everything before it was, so all up to its end is marked: what is left there are
+        words that the service dropped to make the question plain.
+        """
         words = _words(text)
         if not words or self.whole:
             return None
         for start in range(self.judged.index(False), len(self.words) - len(words) + 1):
             place = slice(start, start + len(words))
             if self.words[place] == words and not any(self.judged[place]):
-                self.judged[place] = [True] * len(words)
-                return self.sent_at[start + len(words) - 1]
+                start, end = 0 if asks else start, place.stop
+                self.judged[start:end] = [True] * (end - start)
+                return self.sent_at[end - 1]
         return None
 
     @property
@@ -96,7 +101,7 @@ class Tally:
         question = self.asked.get(message.get("question_id", ""))
         match message:
             case {"type": "status", "stage": "analyzing" | "instant_query", "question": text, "question_id": name}:
-                self.asked[name] = Asked(text, self.heard.judge(text))
+                self.asked[name] = Asked(text, self.heard.judge(text, asks=True))
             case {"type": "status", "stage": "waiting_for_question"}:
                 self.passed_over.append(message.get("text", ""))
                 self.heard.judge(message.get("text", ""))

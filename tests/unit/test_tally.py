@@ -34,6 +34,15 @@ def test_what_was_said_twice_is_judged_twice_and_in_order():
     assert [heard.judge("再见"), heard.judge("再见。"), heard.judge("再见。")] == [1.0, 2.0, None]
 
 
+def test_words_that_the_service_drops_from_a_question_are_judged_with_it():
+    heard = Heard()
+    heard.add("And just finally, what is the plan? Thank you.", 1.0)
+    assert heard.judge("what is the plan?", asks=True) == 1.0
+    assert not heard.whole
+    heard.judge("Thank you.")
+    assert heard.whole
+
+
 def test_a_text_that_was_not_said_and_a_text_without_words_have_no_final():
     heard = Heard()
     heard.add("So, why not?", 1.0)
