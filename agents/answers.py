@@ -175,11 +175,14 @@ class Answers(Logic):
                 del self.running[waiting]
 
     async def end(self, waiting: Pending, done: Done) -> None:
-        """Write the end of a question; what superseded or cancelled it is done with that."""
+        """Write the end of a question; what it superseded and what cancelled it are done with that."""
         waiting.ending = True
         view = conversation_of(waiting.unit).view
         if view.current == waiting.source:  # begun, perhaps by a predecessor
             done = _at(done, view.attempt, view.upcoming)
+        elif view.current is not None:  # superseded, and we end without a begin that would say so
+            interrupted = Done(attempt=view.attempt, index=view.upcoming, why="interrupted")
+            await self.say(waiting.unit, interrupted, source=view.current)
         units = [*waiting.controls, *withdrawn_units(waiting.supersedes)]
         waiting.controls, waiting.supersedes = [], []
         await self.say(waiting.unit, done, release=units)

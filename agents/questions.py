@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pipeline.questions import ask_of, detect
-
 from agents.apps import make_app
 from agents.logic import Logic
 from agents.unit import Unit
+from pipeline.questions import ask_of, detect
 from pipeline.sessions import Sessions
 from pipeline.settings import Settings
 from topics.catalog import QUESTIONS, SENTENCES

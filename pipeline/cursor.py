@@ -13,6 +13,7 @@ from pipeline.delivery import View
 from topics.sources import Source
 
 VERSION = 1
+MAX_OFFSET = 2**63  # of a Kafka log
 
 
 class CursorError(ValueError):
@@ -68,9 +69,9 @@ class Cursor(NamedTuple):
         try:
             raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
             wire = msgspec.msgpack.decode(raw, type=_Wire)
-        except (ValueError, msgspec.DecodeError) as exc:
+        except (ValueError, msgspec.DecodeError, RecursionError) as exc:
             raise CursorError("this is not a cursor of this service") from exc
-        if wire.version != VERSION or wire.offset < 0 or wire.seen < 0:
+        if wire.version != VERSION or not 0 <= wire.offset < MAX_OFFSET or wire.seen < 0:
             raise CursorError("this is not a cursor of this version of the service")
         if wire.session != _fingerprint(session):
             raise CursorError("this cursor belongs to another session")

@@ -85,11 +85,17 @@ def _begin(view: View, entry: Entry, begin: Begin) -> tuple[View, list[Message]]
         return view._replace(attempt=begin.attempt, upcoming=0), [again]
     messages: list[Message] = []
     if begin.withdrawn:
-        ids = [public_id(entry.session, Source.parse(text)) for text in begin.withdrawn]
-        messages.append(_status(entry, "interrupting", "superseded by a newer question", question_ids=ids))
+        # what a frozen owner ended has ended for the client, whatever its successor withdraws
+        taken = [lower for text in begin.withdrawn if (lower := Source.parse(text)) > view.ended]
+        messages += [_interrupting(entry, taken)] if taken else []
         view = view._replace(ended=just_below(source))
     messages += [_announcement(entry, begin), _querying(entry, begin, note="asking the knowledge")]
     return view._replace(current=source, attempt=begin.attempt, upcoming=0), messages
+
+
+def _interrupting(entry: Entry, sources: list[Source]) -> Message:
+    ids = [public_id(entry.session, source) for source in sources]
+    return _status(entry, "interrupting", "superseded by a newer question", question_ids=ids)
 
 
 def just_below(source: Source) -> Source:
@@ -133,7 +139,7 @@ def _ending(entry: Entry, done: Done, unseen: bool) -> list[Message]:
         case "cancelled":
             return [idle]
         case "interrupted":
-            return []
+            return [_interrupting(entry, [entry.source])]
 
 
 def _stopped(view: View, entry: Entry) -> tuple[View, list[Message]]:

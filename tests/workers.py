@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from pipeline.delivery import Entry, View, fold
 from pipeline.progress import Fence
 from pipeline.settings import Settings
 from topics import headers
-from topics.catalog import Topic
+from topics.catalog import ANSWERS, DEAD_LETTERS, Topic
 from topics.codec import DecodeError, decode, encode
 from topics.messages import Record
 from topics.sources import Source, session_of
@@ -74,11 +75,18 @@ class Stored(NamedTuple):
 
 async def write(settings: Settings, topic: Topic, session: str, records: Sequence[Record | bytes]) -> list[int]:
     """Append records of one session, in order; gives their offsets."""
+    return await write_each(settings, topic, {session: records})
+
+
+async def write_each(settings: Settings, topic: Topic, records: Mapping[str, Sequence[Record | bytes]]) -> list[int]:
+    """Append records of several sessions, in order; gives their offsets."""
     options = settings.kafka_client() | {"acks": "all", "enable_idempotence": not settings.kafka_embedded}
+    name, sent = topic.on(settings.lane, settings.topic_prefix), []
     async with AIOKafkaProducer(**options) as producer:
-        name = topic.on(settings.lane, settings.topic_prefix)
-        values = [record if isinstance(record, bytes) else encode(record) for record in records]
-        sent = [await producer.send(name, value, session.encode()) for value in values]
+        for session, values in records.items():
+            for record in values:
+                value = record if isinstance(record, bytes) else encode(record)
+                sent.append(await producer.send(name, value, session.encode()))
         return [(await future).offset for future in sent]
 
 
@@ -123,6 +131,105 @@ async def stored(settings: Settings, topic: Topic) -> list[Stored]:
             continue
         valid.append(Stored(raw.partition, raw.offset, session_of(raw.key, raw.partition, raw.offset), stamp, record))
     return valid
+
+
+async def view_of(settings: Settings, session: str) -> list[dict[str, Any]]:
+    """The messages that a client of the session has been sent."""
+    view, messages = View(), []
+    for item in await stored(settings, ANSWERS):
+        if item.session == session and item.stamp.source is not None:
+            view, told = fold(view, Entry(session, item.stamp.source, item.stamp.epoch, item.record))
+            messages += told
+    return messages
+
+
+class Told:
+    """The messages that a client of one session was sent."""
+
+    def __init__(self, messages: list[dict[str, Any]]) -> None:
+        self.messages = messages
+
+    @property
+    def marks(self) -> list[str]:
+        """Stage, error code or `answer` of each message."""
+        return [str(message.get("stage") or message.get("code") or message["type"]) for message in self.messages]
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages of the status messages."""
+        return [message["stage"] for message in self.messages if message["type"] == "status"]
+
+    @property
+    def answers(self) -> list[dict[str, Any]]:
+        """The answer messages."""
+        return [message for message in self.messages if message["type"] == "answer"]
+
+    @property
+    def texts(self) -> list[str]:
+        """The whole text of each answer that came to its end, as a client shows it: of its last attempt."""
+        found: list[str] = []
+        text = ""
+        for answer in self.answers:
+            text = answer["content"] if answer["stream_index"] == 0 else text + answer["content"]
+            if answer["final"]:
+                found.append(text)
+        return found
+
+    @property
+    def text(self) -> str:
+        """The text of the only answer."""
+        (text,) = self.texts
+        return text
+
+    @property
+    def indexes(self) -> list[int]:
+        """The indexes of the last attempt of the last answer."""
+        last = self.answers[-1]["question_id"], self.answers[-1]["attempt"]
+        return [answer["stream_index"] for answer in self.answers if (answer["question_id"], answer["attempt"]) == last]
+
+    def position(self, mark: str, nth: int = 1) -> int:
+        """Where the nth message with this mark stands."""
+        return [index for index, found in enumerate(self.marks) if found == mark][nth - 1]
+
+    def of(self, question_id: str) -> list[dict[str, Any]]:
+        """The messages of one question."""
+        return [message for message in self.messages if message.get("question_id") == question_id]
+
+    def has(self, *marks: str) -> bool:
+        """Whether these marks came in this order, others between them or not."""
+        rest = iter(self.marks)
+        return all(mark in rest for mark in marks)
+
+
+async def told_until(settings: Settings, session: str, *marks: str, seconds: float = 40.0) -> Told:
+    """What a client of the session was told once these marks have come in this order."""
+    told = Told([])
+    try:
+        async with asyncio.timeout(seconds):
+            while not (told := Told(await view_of(settings, session))).has(*marks):
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"{session} was told {told.marks}, which lacks {marks}") from None
+    return told
+
+
+class Letter(NamedTuple):
+    """One dead letter."""
+
+    value: bytes
+    headers: dict[str, str]
+
+
+async def dead_letters(settings: Settings, value: bytes, seconds: float = 20.0) -> list[Letter]:
+    """The dead letters with these bytes, as soon as there is one."""
+
+    async def found() -> list[Letter]:
+        raws = await raw_records(settings, DEAD_LETTERS.on(prefix=settings.topic_prefix))
+        texts = [{name: text.decode() for name, text in raw.headers} for raw in raws]
+        return [Letter(raw.value, text) for raw, text in zip(raws, texts, strict=True) if raw.value == value]
+
+    letters: list[Letter] = await until(found, seconds)
+    return letters
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30.0, pause: float = 0.1) -> Any:

@@ -17,7 +17,7 @@ ATTEMPT = "rag-attempt"
 ORIGIN = "rag-origin"  # topic/partition/offset of a dead letter
 REDRIVEN = "rag-redriven"
 
-Header = tuple[str, bytes]
+Header = tuple[str, bytes | None]
 
 
 class Stamp(NamedTuple):
@@ -44,10 +44,14 @@ def read_stamp(headers: Iterable[Header]) -> Stamp:
     """
     epoch, source, origin = UNSTAMPED
     for name, value in headers:
-        if name == EPOCH:
-            epoch = int(value)
-        elif name == SOURCE:
+        if not name.startswith("rag-"):
+            continue
+        if value is None:
+            raise ValueError(f"the header {name} has no value")
+        if name == SOURCE:
             source = Source.parse(value)
+        elif name == EPOCH:
+            epoch = int(value)
         elif name == FROM:
             origin = int(value)
     return Stamp(epoch, source, origin)

@@ -24,9 +24,7 @@ class Source(NamedTuple):
         Raises:
             ValueError: the text is not of that form.
         """
-        if isinstance(text, bytes):
-            text = text.decode("ascii")
-        offset, _, char = text.partition(".")
+        offset, _, char = text.partition(b"." if isinstance(text, bytes) else ".")  # type: ignore[arg-type]
         return cls(int(offset), int(char or 0))
 
     def __str__(self) -> str:
