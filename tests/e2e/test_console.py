@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 import uvicorn
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.chromium import chromium, console
 from tests.played_gateway import PlayedGateway, app
 from topics.messages import Begin, Done, Piece, Verdict
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-CHROMIUM_FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-first-run", "--disable-quic"),
-]
-
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("/usr/bin/chromium")
-    if chromium is None:
-        missing = "the console page is tested in Chromium: install it (Debian: apt-get install chromium)"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -54,18 +42,8 @@ async def origin(gateway: PlayedGateway) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, origin: str) -> AsyncIterator[Page]:
-    """The console, connected; at the end nothing was asked of another host and no error stands in the browser's log."""
-    page = await browser.new_page(locale="en-GB")
-    page.set_default_timeout(10_000)
-    wrong: list[str] = []
-    page.on("console", lambda entry: wrong.append(entry.text) if entry.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith(origin) else wrong.append(request.url))
-    await page.goto(origin)
-    await expect(page.get_by_role("status")).to_contain_text("connected")
-    yield page
-    await page.close()
-    assert wrong == []
+    async with console(browser, origin) as page:
+        yield page
 
 
 SOURCES = [
