@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-import uvicorn
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.chromium import chromium, console
-from tests.played_gateway import PlayedGateway, app
+from tests.played_gateway import PlayedGateway, serving
 from topics.messages import Begin, Done, Piece, Verdict
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -30,14 +28,8 @@ async def gateway() -> PlayedGateway:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def origin(gateway: PlayedGateway) -> AsyncIterator[str]:
-    config = uvicorn.Config(app(gateway), host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await serving
+    async with serving(gateway) as origin:
+        yield origin
 
 
 @pytest_asyncio.fixture(loop_scope="module")
