@@ -23,10 +23,10 @@ from websockets.exceptions import WebSocketException
 
 from bench.cluster import delete_topics, fresh
 from bench.report import Spread
-from bench.stages import ROOT, latency_figures
+from bench.stages import ROOT, cpu_seconds, latency_figures
 from ops.ports import free_port
 from ops.processes import Process, print_line
-from ops.up import up
+from ops.up import Running, up
 from pipeline.errors import RagError
 from pipeline.settings import Settings
 from topics.catalog import topic_names
@@ -42,6 +42,15 @@ class Crowd(NamedTuple):
     period: float
 
 
+class Figures(NamedTuple):
+    """One crowd in one round, in milliseconds: from chunk to piece, and the CPU time that a question took."""
+
+    p50: float
+    p99: float
+    gateway_cpu: float
+    stages_cpu: float
+
+
 CROWDS = (Crowd(1, 0.25), Crowd(20, 1.0), Crowd(100, 2.0))
 
 
@@ -52,20 +61,28 @@ async def measure(settings: Settings, folder: Path, rounds: int, *, quick: bool)
         RagError: the service did not start, or left a question without an answer.
     """
     duration = QUICK_DURATION if quick else DURATION
-    found: dict[Crowd, list[tuple[float, float]]] = {crowd: [] for crowd in CROWDS}
-    async with _service(fresh(settings, folder)) as url:
-        await _ask_as(Crowd(20, 0.5), url, duration / 2)  # not counted
+    found: dict[Crowd, list[Figures]] = {crowd: [] for crowd in CROWDS}
+    async with _service(fresh(settings, folder)) as running:
+        await _ask_as(Crowd(20, 0.5), running.ws_url, duration / 2)  # not counted
         for number in range(rounds):
             for crowd in CROWDS:
-                figures = latency_figures(await _ask_as(crowd, url, duration))
-                found[crowd].append(figures)
-                p50, p99 = figures
-                print_line(f"round {number + 1}/{rounds} {crowd.connections} connections: p50 {p50} ms, p99 {p99} ms")
+                found[crowd].append(await _measure(crowd, running, duration))
+                print_line(f"round {number + 1}/{rounds} {crowd.connections} connections: {found[crowd][-1]}")
     return {"sockets": _report(found)}
 
 
+async def _measure(crowd: Crowd, running: Running, duration: float) -> Figures:
+    def spent() -> list[float]:
+        return [cpu_seconds(process.pid) if process.pid else 0.0 for process in (running.gateway, running.stages)]
+
+    before = spent()
+    seconds = await _ask_as(crowd, running.ws_url, duration)
+    gateway, stages = ((now - then) / len(seconds) * 1000 for now, then in zip(spent(), before, strict=True))
+    return Figures(*latency_figures(seconds), round(gateway, 2), round(stages, 2))
+
+
 @asynccontextmanager
-async def _service(settings: Settings) -> AsyncIterator[str]:
+async def _service(settings: Settings) -> AsyncIterator[Running]:
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     provider = Process("instant", [sys.executable, "-m", "bench.instant", str(port)], environment)
@@ -80,7 +97,7 @@ async def _service(settings: Settings) -> AsyncIterator[str]:
     try:
         await _until_answering(port)
         async with up(settings, free_ports=True, log=None) as running:
-            yield running.ws_url
+            yield running
     finally:
         await provider.stop()
         await delete_topics(settings, topic_names(settings.topic_prefix))
@@ -138,17 +155,20 @@ async def _ask_once(socket: ClientConnection, number: int) -> float:
     raise WebSocketException("the gateway closed the connection")
 
 
-_ROW = "{:>11} {:>16} {:>30} {:>30}"
+_ROW = "{:>11} {:>11} {:>26} {:>26} {:>24} {:>24}"
 
 
-def _report(found: dict[Crowd, list[tuple[float, float]]]) -> list[dict[str, Any]]:
-    print("\nfinal chunk → first answer piece through gateway, stages and a provider that answers at once")
-    print(_ROW.format("connections", "questions/second", "p50, ms", "p99, ms"))
+def _report(found: dict[Crowd, list[Figures]]) -> list[dict[str, Any]]:
+    print("\nfinal chunk → first answer piece, through gateway, stages and a provider that answers at once; ms")
+    print(_ROW.format("connections", "questions/s", "p50", "p99", "gateway CPU/question", "stages CPU/question"))
     data: list[dict[str, Any]] = []
     for crowd, figures in found.items():
-        p50, p99 = (Spread.of(values) for values in zip(*figures, strict=True))
         rate = crowd.connections / crowd.period
-        print(_ROW.format(crowd.connections, f"{rate:g}", p50.show(1), p99.show(1)))
-        data.append({"connections": crowd.connections, "rate": rate, "p50": p50._asdict(), "p99": p99._asdict()})
+        spreads = {name: Spread.of([getattr(each, name) for each in figures]) for name in Figures._fields}
+        print(_ROW.format(crowd.connections, f"{rate:g}", *(spread.show(1) for spread in spreads.values())))
+        data.append(
+            {"connections": crowd.connections, "rate": rate}
+            | {name: spread._asdict() for name, spread in spreads.items()}
+        )
     print(flush=True)
     return data

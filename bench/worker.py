@@ -44,7 +44,10 @@ def configuration(consumer: Any, producer: Any, commit_interval: float) -> dict[
             "max_request_size": producer._max_request_size,
         },
         "commit_interval": commit_interval,
-        "event_loop": type(asyncio.get_running_loop()).__module__.split(".")[0],
+        "event_loops": {
+            "consumer": type(consumer._client._loop).__module__.split(".")[0],
+            "producer": type(producer.client._loop).__module__.split(".")[0],
+        },
     }
 
 
