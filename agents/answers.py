@@ -184,8 +184,8 @@ class Answers(Logic):
             interrupted = Done(attempt=view.attempt, index=view.upcoming, why="interrupted")
             await self.say(waiting.unit, interrupted, source=view.current)
         units = [*waiting.controls, *withdrawn_units(waiting.supersedes)]
-        waiting.controls, waiting.supersedes = [], []
         await self.say(waiting.unit, done, release=units)
+        waiting.controls, waiting.supersedes = [], []
 
     async def failed(self, unit: Unit, reason: str) -> None:
         """A question ends with an error; anything else gets a verdict."""

@@ -23,11 +23,15 @@ async def gathered(
                 yield Delta(text)
                 text, due = "", loop.time() + interval
                 continue
-            item = upcoming.result()
-            if isinstance(item, End):
+            try:
+                item = upcoming.result()
+            except StopAsyncIteration:
+                item = None
+            if item is None or isinstance(item, End):
                 if text:
                     yield Delta(text)
-                yield item
+                if item is not None:
+                    yield item
                 return
             text += item.text
             upcoming = asyncio.ensure_future(anext(stream))

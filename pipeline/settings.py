@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from topics.catalog import Lane
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
-def _setting(default: Any, help_text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help_text})
+def _setting(default: Any, help_text: str, *, secret: bool = False) -> Any:
+    return dataclasses.field(default=default, repr=not secret, metadata={"help": help_text})
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Settings:
     app_name: str = _setting("realtime-rag", "name shown by the gateway")
     debug: bool = _setting(False, "log at debug level")
     log_level: str = _setting("INFO", "lowest level that is logged")
-    api_keys: str = _setting("", "comma-separated keys that may use the gateway")
+    api_keys: str = _setting("", "comma-separated keys that may use the gateway", secret=True)
     allow_unauthenticated: bool = _setting(False, "listen beyond loopback without API_KEYS")
     allowed_origins: str = _setting("", "comma-separated browser origins beside our own and loopback")
     kafka_bootstrap_servers: str = _setting("", "Kafka brokers, host:port,…; empty: an embedded broker is started")
     kafka_security_protocol: str = _setting("PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
     kafka_sasl_mechanism: str = _setting("", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
     kafka_sasl_username: str = _setting("", "user name for SASL")
-    kafka_sasl_password: str = _setting("", "password for SASL")
+    kafka_sasl_password: str = _setting("", "password for SASL", secret=True)
     kafka_ssl_cafile: str = _setting("", "file with the certificates that we trust")
     kafka_replication: int = _setting(1, "copies of each partition; 3 in clusters")
     kafka_embedded: bool = _setting(False, "the broker is the embedded one: short fetch waits, no idempotent producer")
@@ -45,11 +46,11 @@ class Settings:
     data_path: Path = _setting(Path("data"), "folder for the index and for what a worker remembers of itself")
     knowledge_path: Path = _setting(Path("knowledge"), "folder of documents that the local provider answers from")
     rag_provider: str = _setting("local", "who answers: local, openai, context, or an installed provider")
-    openai_api_key: str = _setting("", "key of the openai provider")
+    openai_api_key: str = _setting("", "key of the openai provider", secret=True)
     openai_base_url: str = _setting("https://api.openai.com/v1", "address of an OpenAI-compatible server")
     openai_model: str = _setting("gpt-4o-mini", "model of the openai provider")
     openai_timeout: float = _setting(30.0, "seconds until its first piece, and between two pieces")
-    context_api_key: str = _setting("", "key of the context provider")
+    context_api_key: str = _setting("", "key of the context provider", secret=True)
     context_base_url: str = _setting("", "address of the OpenAI-compatible context provider")
     context_timeout: float = _setting(30.0, "seconds until its first piece, and between two pieces")
     answers_concurrency: int = _setting(32, "answers that one worker streams at the same time")
@@ -81,8 +82,11 @@ class Settings:
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name.upper()} must be at least 1.")
         for name in ("handler_deadline", "drain_timeout", "commit_interval", "sentence_max_silence"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ConfigurationError(f"{name.upper()} must be above 0 seconds.")
+        for name in ("port", "stage_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise ConfigurationError(f"{name.upper()} must be a port: 0 to 65535.")
         if not self.ws_path.startswith("/"):
             raise ConfigurationError(f"WS_PATH must start with a slash, not {self.ws_path!r}.")
 

@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
@@ -32,7 +32,7 @@ class Worker:
 
     def __init__(self, settings: Settings, *stages: str, environ: Mapping[str, str] | None = None) -> None:
         self.log = settings.data_path / f"{'-'.join(stages)}-{time.monotonic_ns()}.log"
-        environment = os.environ | settings.environment() | (environ or {})
+        environment = {**os.environ, **settings.environment(), **(environ or {})}
         command = [sys.executable, "-m", "ops.cli", "worker", *stages]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
@@ -90,53 +90,75 @@ async def write_each(settings: Settings, topic: Topic, records: Mapping[str, Seq
         return [(await future).offset for future in sent]
 
 
-async def raw_records(settings: Settings, name: str) -> list[Any]:
-    """Everything on a topic, per partition in the order of the log."""
-    consumer = AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False, fetch_max_wait_ms=20)
-    await consumer.start()
-    try:
-        parts = [
-            TopicPartition(name, number)
-            for number in sorted(consumer.partitions_for_topic(name) or await _parts(consumer, name))
-        ]
-        consumer.assign(parts)
-        ends = await consumer.end_offsets(parts)
-        await consumer.seek_to_beginning(*parts)
-        found: list[Any] = []
-        while any([await consumer.position(part) < ends[part] for part in parts]):
-            for batch in (await consumer.getmany(timeout_ms=200)).values():
-                found += batch
-    finally:
-        await consumer.stop()
-    return sorted(found, key=lambda record: (record.partition, record.offset))
+class Tail:
+    """Follows one topic from its beginning and judges each record as its readers do."""
 
+    def __init__(self, consumer: AIOKafkaConsumer, topic: Topic, name: str) -> None:
+        self.consumer, self.topic, self.name = consumer, topic, name
+        self.raw: list[Any] = []
+        self.valid: list[Stored] = []
+        self._fences: dict[int, Fence] = {}
 
-async def _parts(consumer: AIOKafkaConsumer, name: str) -> set[int]:
-    metadata = await consumer._client._wait_on_metadata(name)
-    return set(metadata)
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, settings: Settings, topic: Topic) -> AsyncIterator[Self]:
+        """From the first record on."""
+        name = topic.on(settings.lane, settings.topic_prefix)
+        options = {"enable_auto_commit": False, "fetch_max_wait_ms": 50, "auto_offset_reset": "earliest"}
+        async with AIOKafkaConsumer(**settings.kafka_client(), **options) as consumer:
+            partitions = await consumer._client._wait_on_metadata(name)
+            consumer.assign([TopicPartition(name, partition) for partition in partitions])
+            yield cls(consumer, topic, name)
+
+    async def to_the_end(self) -> list[Stored]:
+        """Read what there is now."""
+        ends = await self.consumer.end_offsets(self.consumer.assignment())
+        while any([await self.consumer.position(part) < end for part, end in ends.items()]):
+            await self._poll()
+        return self.valid
+
+    async def until(self, condition: Callable[[list[Stored]], Any], seconds: float = 40.0) -> list[Stored]:
+        """Read on until a condition over the valid records holds."""
+        async with asyncio.timeout(seconds):
+            while not condition(self.valid):
+                await self._poll()
+        return self.valid
+
+    async def _poll(self) -> None:
+        for batch in (await self.consumer.getmany(timeout_ms=200)).values():
+            for raw in batch:
+                self.raw.append(raw)
+                self._judge(raw)
+
+    def _judge(self, raw: Any) -> None:
+        stamp = headers.read_stamp(raw.headers)
+        fence = self._fences.setdefault(raw.partition, Fence())
+        if not self.topic.foreign and (not fence.admits(stamp.epoch, is_claim=stamp.is_claim) or stamp.is_claim):
+            return
+        try:
+            record = decode(self.topic, raw.value)
+        except DecodeError:
+            return
+        session = session_of(raw.key, raw.partition, raw.offset)
+        self.valid.append(Stored(raw.partition, raw.offset, session, stamp, record))
 
 
 async def stored(settings: Settings, topic: Topic) -> list[Stored]:
-    """The valid records of a topic, claims left out; those below the last claim before them are void."""
-    fences: dict[int, Fence] = {}
-    valid: list[Stored] = []
-    for raw in await raw_records(settings, topic.on(settings.lane, settings.topic_prefix)):
-        stamp = headers.read_stamp(raw.headers)
-        fence = fences.setdefault(raw.partition, Fence())
-        if not topic.foreign and (not fence.admits(stamp.epoch, is_claim=stamp.is_claim) or stamp.is_claim):
-            continue
-        try:
-            record = decode(topic, raw.value)
-        except DecodeError:
-            continue
-        valid.append(Stored(raw.partition, raw.offset, session_of(raw.key, raw.partition, raw.offset), stamp, record))
-    return valid
+    """The valid records of a topic as it is now, claims left out; those below the last claim before them are void."""
+    async with Tail.of(settings, topic) as tail:
+        return await tail.to_the_end()
 
 
-async def view_of(settings: Settings, session: str) -> list[dict[str, Any]]:
-    """The messages that a client of the session has been sent."""
+async def stored_until(settings: Settings, topic: Topic, count: int, seconds: float = 60.0) -> list[Stored]:
+    """The valid records of a topic as soon as there are so many."""
+    async with Tail.of(settings, topic) as tail:
+        return await tail.until(lambda found: len(found) >= count, seconds)
+
+
+def messages_of(records: Sequence[Stored], session: str) -> list[dict[str, Any]]:
+    """The messages that a client of the session is sent for these answers records."""
     view, messages = View(), []
-    for item in await stored(settings, ANSWERS):
+    for item in records:
         if item.session == session and item.stamp.source is not None:
             view, told = fold(view, Entry(session, item.stamp.source, item.stamp.epoch, item.record))
             messages += told
@@ -203,14 +225,13 @@ class Told:
 
 async def told_until(settings: Settings, session: str, *marks: str, seconds: float = 40.0) -> Told:
     """What a client of the session was told once these marks have come in this order."""
-    told = Told([])
-    try:
-        async with asyncio.timeout(seconds):
-            while not (told := Told(await view_of(settings, session))).has(*marks):
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise AssertionError(f"{session} was told {told.marks}, which lacks {marks}") from None
-    return told
+    async with Tail.of(settings, ANSWERS) as tail:
+        try:
+            await tail.until(lambda found: Told(messages_of(found, session)).has(*marks), seconds)
+        except TimeoutError:
+            told = Told(messages_of(tail.valid, session))
+            raise AssertionError(f"{session} was told {told.marks}, which lacks {marks}") from None
+        return Told(messages_of(tail.valid, session))
 
 
 class Letter(NamedTuple):
@@ -222,22 +243,17 @@ class Letter(NamedTuple):
 
 async def dead_letters(settings: Settings, value: bytes, seconds: float = 20.0) -> list[Letter]:
     """The dead letters with these bytes, as soon as there is one."""
-
-    async def found() -> list[Letter]:
-        raws = await raw_records(settings, DEAD_LETTERS.on(prefix=settings.topic_prefix))
-        texts = [{name: text.decode() for name, text in raw.headers} for raw in raws]
-        return [Letter(raw.value, text) for raw, text in zip(raws, texts, strict=True) if raw.value == value]
-
-    letters: list[Letter] = await until(found, seconds)
-    return letters
+    async with Tail.of(settings, DEAD_LETTERS) as tail:
+        await tail.until(lambda _: any(raw.value == value for raw in tail.raw), seconds)
+        mine = [raw for raw in tail.raw if raw.value == value]
+    return [Letter(raw.value, {name: text.decode() for name, text in raw.headers}) for raw in mine]
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30.0, pause: float = 0.1) -> Any:
-    """Wait until an awaitable condition gives something true, and give that."""
+async def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
+    """Wait until a condition holds that nothing announces."""
     async with asyncio.timeout(seconds):
-        while not (result := await condition()):
-            await asyncio.sleep(pause)
-    return result
+        while not condition():
+            await asyncio.sleep(0.1)
 
 
 def source_of(stored_record: Stored) -> Source:

@@ -12,8 +12,8 @@ import pytest
 from pipeline.settings import Settings
 from tests.providers import Scripted, scripted_provider, slow
 from tests.scripted_openai import Reply
-from tests.workers import Worker, source_of, stored, told_until, until, working, write, write_each
-from topics.catalog import QUESTIONS, SENTENCES, TRANSCRIPTS, Topic
+from tests.workers import Stored, Worker, source_of, stored, stored_until, told_until, until, working, write, write_each
+from topics.catalog import QUESTIONS, SENTENCES, TRANSCRIPTS
 from topics.messages import AsrChunk, Sentence
 
 pytestmark = pytest.mark.integration
@@ -63,30 +63,30 @@ async def test_a_killed_sentences_worker_cuts_each_chunk_once(
     patient = dataclasses.replace(kafka_settings, sentence_max_silence=120.0)  # no cut by the pauses of this test
     async with AsyncExitStack() as stack:
         running = [await started(stack, patient, provider, "sentences") for _ in range(workers)]
-        await until(lambda: all_opened(running), 40)
+        await until(lambda: all_opened(running))
         for spoken in (CHUNKS[:3], CHUNKS[3:5], CHUNKS[5:]):
             for session in SESSIONS:
                 await write(kafka_settings, TRANSCRIPTS, session, [AsrChunk(text=text) for text in spoken])
             running.pop(0).kill()
             running.append(await started(stack, patient, provider, "sentences"))
-        await everything(kafka_settings, SENTENCES, len(SESSIONS) * len(SPOKEN))
-    assert await texts_by_session(kafka_settings, SENTENCES) == dict.fromkeys(SESSIONS, SPOKEN)
+        await stored_until(kafka_settings, SENTENCES, len(SESSIONS) * len(SPOKEN))
+    assert texts_by_session(await stored(kafka_settings, SENTENCES)) == dict.fromkeys(SESSIONS, SPOKEN)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_killed_questions_worker_judges_each_sentence_once(
     kafka_settings: Settings, provider: Scripted, workers: int
 ) -> None:
-    many = [f"Sentence number {number}." for number in range(150)]
+    many = [f"Sentence number {number}." for number in range(100)]
     async with AsyncExitStack() as stack:
         running = [await started(stack, kafka_settings, provider, "questions") for _ in range(workers)]
         await started(stack, kafka_settings, provider, "sentences")
         await hear(kafka_settings, SESSIONS[:12], many)
-        for enough in (1, 400, 900):
-            await everything(kafka_settings, QUESTIONS, enough)
+        for enough in (1, 300, 700):
+            await stored_until(kafka_settings, QUESTIONS, enough)
             running.pop(0).kill()
             running.append(await started(stack, kafka_settings, provider, "questions"))
-        await everything(kafka_settings, QUESTIONS, 12 * len(many))
+        await stored_until(kafka_settings, QUESTIONS, 12 * len(many))
     judged = Counter((item.session, source_of(item)) for item in await stored(kafka_settings, QUESTIONS))
     assert len(judged) == 12 * len(many)
     assert set(judged.values()) == {1}
@@ -97,24 +97,15 @@ async def hear(settings: Settings, sessions: list[str], spoken: list[str]) -> No
     await write_each(settings, TRANSCRIPTS, {session: [AsrChunk(text=text) for text in spoken] for session in sessions})
 
 
-async def all_opened(workers: list[Worker]) -> bool:
+def all_opened(workers: list[Worker]) -> bool:
     """Whether each of the workers has taken over a partition."""
     return all("opened" in worker.log.read_text() for worker in workers)
 
 
-async def everything(settings: Settings, topic: Topic, count: int) -> None:
-    """Wait until a topic holds so many valid records."""
-
-    async def enough() -> bool:
-        return len(await stored(settings, topic)) >= count
-
-    await until(enough, 90, pause=0.3)
-
-
-async def texts_by_session(settings: Settings, topic: Topic) -> dict[str, list[str]]:
+def texts_by_session(found: list[Stored]) -> dict[str, list[str]]:
     """The sentences of each session in the order of the log."""
-    found: dict[str, list[str]] = {}
-    for item in await stored(settings, topic):
+    texts: dict[str, list[str]] = {}
+    for item in found:
         assert isinstance(item.record, Sentence)
-        found.setdefault(item.session, []).append(item.record.text)
-    return found
+        texts.setdefault(item.session, []).append(item.record.text)
+    return texts

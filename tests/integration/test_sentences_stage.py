@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.settings import Settings
-from tests.workers import source_of, stored, until, working, write
+from tests.workers import source_of, stored_until, working, write
 from topics.catalog import SENTENCES, TRANSCRIPTS
 from topics.messages import AsrChunk, Control
 from topics.sources import Source
@@ -18,11 +18,7 @@ async def test_chunks_become_sentences_named_by_where_they_end(kafka_settings: S
     async with working(kafka_settings, "sentences") as worker:
         offsets = await write(kafka_settings, TRANSCRIPTS, "call-1", chunks)
 
-        async def both() -> list[object]:
-            found = await stored(kafka_settings, SENTENCES)
-            return found if len(found) == 2 else []
-
-        first, second = await until(both)
+        first, second = await stored_until(kafka_settings, SENTENCES, 2)
         assert await worker.stop() == 0
     assert (first.record.text, source_of(first)) == ("How long does a refund take?", Source(offsets[1], 14))
     assert (second.record.text, source_of(second)) == ("It was a gift.", Source(offsets[2], 11))
@@ -33,11 +29,6 @@ async def test_an_open_sentence_ends_by_silence_and_an_instant_query_consumes_it
     async with working(kafka_settings, "sentences"):
         await write(kafka_settings, TRANSCRIPTS, "a", [AsrChunk(text="and what about the price")])
         await write(kafka_settings, TRANSCRIPTS, "b", [AsrChunk(text="the price is"), Control(action="instant_query")])
-
-        async def both() -> list[object]:
-            found = await stored(kafka_settings, SENTENCES)
-            return found if len(found) == 2 else []
-
-        found = {item.session: item.record for item in await until(both)}
+        found = {item.session: item.record for item in await stored_until(kafka_settings, SENTENCES, 2)}
     assert (found["a"].text, found["a"].ended_by) == ("and what about the price", "silence")
     assert (found["b"].action, found["b"].text) == ("instant_query", "the price is")
