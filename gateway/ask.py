@@ -101,7 +101,7 @@ def routes(bus: Bus, sessions: Sessions) -> APIRouter:
 
     @router.post("/api/ask", response_model=None, responses={200: {"content": {"text/event-stream": {}}}})
     async def ask(
-        asked: Question, principal: Annotated[str, Depends(caller)], accept: Annotated[str, Header()] = "*/*"
+        asked: Question, principal: str = Depends(caller), accept: Annotated[str, Header()] = "*/*"
     ) -> Response:
         """Ask one question. Server-sent events, or one object at the end with `Accept: application/json`."""
         session = asked.session_id or str(uuid.uuid4())

@@ -76,13 +76,21 @@ def check_origin(settings: Settings, headers: Mapping[str, str]) -> None:
     origin = headers.get("origin")
     if origin is None or origin in _listed(settings.allowed_origins):
         return
-    parts = urlsplit(origin)
-    if is_loopback(parts.hostname or ""):
+    host, address = _address(origin)
+    if is_loopback(host):
         return
     ours_counts = bool(_keys(settings)) or not is_loopback(settings.host)
-    if ours_counts and parts.netloc and parts.netloc == headers.get("host"):
+    if ours_counts and address and address == headers.get("host"):
         return
     raise Problem(403, "UNAUTHORIZED", f"pages of {origin} may not use this gateway; ALLOWED_ORIGINS lists who may")
+
+
+def _address(origin: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(origin)
+        return parts.hostname or "", parts.netloc
+    except ValueError:
+        return "", ""
 
 
 def _keys(settings: Settings) -> list[str]:

@@ -15,6 +15,7 @@ from pipeline.settings import Settings
 from topics.catalog import TRANSCRIPTS, Lane
 
 ACK_WITHIN = 3.0  # seconds until a client hears that its record may not be stored
+MAX_BATCH = 256 * 1024  # bytes; a chunk may have 64 KiB, and a full batch makes the next chunk wait
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Publisher:
             **self._settings.kafka_client(),
             acks="all",
             enable_idempotence=not self._settings.kafka_embedded,
+            max_batch_size=MAX_BATCH,
             request_timeout_ms=10_000,
         )
         try:

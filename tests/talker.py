@@ -15,7 +15,7 @@ from gateway.server import Server, make_server
 from pipeline.settings import Settings
 from topics.catalog import ANSWERS, TRANSCRIPTS, Lane
 from topics.codec import decode, encode
-from topics.headers import stamp
+from topics.headers import Header, stamp
 from topics.messages import AnswerRecord
 from topics.sources import Source
 
@@ -107,7 +107,7 @@ class Log:
     @classmethod
     @asynccontextmanager
     async def of(cls, settings: Settings) -> AsyncIterator[Self]:
-        async with AIOKafkaProducer(**settings.kafka_client()) as producer:
+        async with AIOKafkaProducer(**settings.kafka_client(), max_batch_size=2**20) as producer:
             yield cls(settings, producer)
 
     async def answer(self, session: str, offset: int, *records: AnswerRecord, epoch: int = 1, char: int = 0) -> None:
@@ -117,7 +117,7 @@ class Log:
             await self.write(self.answers, session.encode(), encode(record), headers)
 
     async def write(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]] | None = None
+        self, topic: str, key: bytes | None, value: bytes | None, headers: list[Header] | None = None
     ) -> None:
         """Append any bytes; the default partitioner puts them where their session is."""
         await self._producer.send_and_wait(topic, value, key=key, headers=headers or [])

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.settings import Settings
 from tests.talker import Log, Talker, served
-from topics.messages import AsrChunk, Begin, Control, Done, Piece, Stopped, Verdict
+from topics.messages import AnswerRecord, AsrChunk, Begin, Control, Done, Piece, Stopped, Verdict
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ async def test_an_acknowledged_chunk_stands_in_the_transcripts(kafka_settings: S
 async def test_every_message_of_an_answer_comes_once_and_in_order(kafka_settings: Settings) -> None:
     async with served(kafka_settings), Talker.at(kafka_settings) as talker, Log.of(kafka_settings) as log:
         question = f"{talker.session}/0.9"
-        records = [
+        records: list[AnswerRecord] = [
             Begin(question="who pays?", attempt=100),
             Piece(attempt=100, index=0, text="The "),
             Piece(attempt=100, index=0, text="The "),
@@ -64,7 +64,8 @@ async def test_foreign_unreadable_and_void_records_are_passed_over(kafka_setting
 
 
 async def test_two_connections_on_one_session_see_the_same(kafka_settings: Settings) -> None:
-    async with served(kafka_settings), Talker.at(kafka_settings) as one, Log.of(kafka_settings) as log:
+    async with served(kafka_settings), Log.of(kafka_settings) as log, Talker.at(kafka_settings) as one:
+        await log.answer("elsewhere", 0, Verdict(kind="not_a_question", reason="of no concern"))
         async with Talker.at(kafka_settings, f"?session_id={one.session}") as other:
             await log.answer(one.session, 0, Verdict(kind="not_a_question", reason="states"))
             assert await one.hear() == await other.hear()
@@ -170,8 +171,9 @@ async def test_stop_of_another_session_leaves_the_connection_and_is_said_once(ka
 
 
 async def test_other_viewers_hear_of_a_stop_from_the_log(kafka_settings: Settings) -> None:
-    async with served(kafka_settings), Talker.at(kafka_settings) as one, Log.of(kafka_settings) as log:
-        async with Talker.at(kafka_settings, f"?session_id={one.session}") as other:
+    async with served(kafka_settings), Log.of(kafka_settings) as log, Talker.at(kafka_settings) as one:
+        query = f"?session_id={one.session}"
+        async with Talker.at(kafka_settings, query) as other:
             await one.say("control", action="stop")
             await one.hear_all(2)
             [(offset, _)] = await log.said(one.session, 1)
@@ -192,12 +194,15 @@ async def test_a_closed_of_before_the_connection_does_not_close_it(kafka_setting
 
 
 async def test_a_client_that_reads_nothing_is_sent_away_and_told_to_resume(kafka_settings: Settings) -> None:
-    async with served(kafka_settings), Log.of(kafka_settings) as log:
-        async with Talker.at(kafka_settings, max_queue=1) as talker:
-            await log.answer(talker.session, 0, Begin(question="q?", attempt=100))
-            for index in range(40):
-                await log.answer(talker.session, 0, Piece(attempt=100, index=index, text="x" * 500_000))
-            assert await talker.close_code() == 1013
+    async with (
+        served(kafka_settings),
+        Log.of(kafka_settings) as log,
+        Talker.at(kafka_settings, max_queue=1) as talker,
+    ):
+        await log.answer(talker.session, 0, Begin(question="q?", attempt=100))
+        for index in range(40):
+            await log.answer(talker.session, 0, Piece(attempt=100, index=index, text="x" * 500_000))
+        assert await talker.close_code() == 1013
 
 
 async def test_a_stopping_gateway_sends_its_clients_elsewhere(kafka_settings: Settings) -> None:
