@@ -60,7 +60,13 @@ async def test_the_port_is_taken(tmp_path: Path) -> None:
 
 
 async def test_the_host_is_none_of_this_machine(tmp_path: Path) -> None:
-    _is_one_line(await _cli("run", folder=tmp_path, HOST="192.0.2.1"), "HOST=192.0.2.1", "Choose an address")
+    ended = await _cli("run", folder=tmp_path, HOST="192.0.2.1", API_KEYS="secret")
+    _is_one_line(ended, "HOST=192.0.2.1", "Choose an address")
+
+
+async def test_the_host_would_let_everybody_in(tmp_path: Path) -> None:
+    ended = await _cli("run", folder=tmp_path, HOST="0.0.0.0")
+    _is_one_line(ended, "HOST=0.0.0.0", "API_KEYS", "ALLOW_UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize("command", [["run"], ["worker", "sentences"], ["index"]], ids=" ".join)
