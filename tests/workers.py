@@ -28,12 +28,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Worker:
-    """One worker process of some stages, its log in a file."""
+    """One process of the command line, such as `worker answers` or `gateway`, its log in a file."""
 
-    def __init__(self, settings: Settings, *stages: str, environ: Mapping[str, str] | None = None) -> None:
-        self.log = settings.data_path / f"{'-'.join(stages)}-{time.monotonic_ns()}.log"
+    def __init__(self, settings: Settings, *words: str, environ: Mapping[str, str] | None = None) -> None:
+        self.log = settings.data_path / f"{'-'.join(words)}-{time.monotonic_ns()}.log"
         environment = {**os.environ, **settings.environment(), **(environ or {})}
-        command = [sys.executable, "-m", "ops.cli", "worker", *stages]
+        command = [sys.executable, "-m", "ops.cli", *words]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
 
@@ -54,8 +54,15 @@ class Worker:
 
 @asynccontextmanager
 async def working(settings: Settings, *stages: str, environ: Mapping[str, str] | None = None) -> AsyncIterator[Worker]:
-    """A worker that is killed at the end, whatever happened to it."""
-    worker = Worker(settings, *stages, environ=environ)
+    """A worker of these stages."""
+    async with running(settings, "worker", *stages, environ=environ) as worker:
+        yield worker
+
+
+@asynccontextmanager
+async def running(settings: Settings, *words: str, environ: Mapping[str, str] | None = None) -> AsyncIterator[Worker]:
+    """A process that is killed at the end, whatever happened to it."""
+    worker = Worker(settings, *words, environ=environ)
     try:
         yield worker
     finally:
@@ -182,6 +189,11 @@ class Told:
         return [message["stage"] for message in self.messages if message["type"] == "status"]
 
     @property
+    def sentences(self) -> list[str]:
+        """What was judged, a question or not."""
+        return [str(message.get("question") or message.get("text")) for message in self.messages if _is_judged(message)]
+
+    @property
     def answers(self) -> list[dict[str, Any]]:
         """The answer messages."""
         return [message for message in self.messages if message["type"] == "answer"]
@@ -221,6 +233,10 @@ class Told:
         """Whether these marks came in this order, others between them or not."""
         rest = iter(self.marks)
         return all(mark in rest for mark in marks)
+
+
+def _is_judged(message: Mapping[str, Any]) -> bool:
+    return message.get("stage") in ("waiting_for_question", "analyzing")
 
 
 async def told_until(settings: Settings, session: str, *marks: str, seconds: float = 40.0) -> Told:
