@@ -14,8 +14,15 @@ def configure_logging(settings: Settings) -> None:
     """Log from LOG_LEVEL up, libraries that talk much from WARNING up. DEBUG is for our own modules alone."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     logging.basicConfig(level=max(level, logging.INFO), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_news)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     if settings.debug or level < logging.INFO:
         for name in _OURS:
             logging.getLogger(name).setLevel(logging.DEBUG)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Faust's services say in the name of our modules whenever they start and stop, as `[^-Producer]: Starting...`."""
+    return record.levelno > logging.INFO or not str(record.msg).startswith("[^")

@@ -75,7 +75,7 @@ async def up(
     """
     check_binding(settings)
     check_folder("DATA_PATH", settings.data_path)
-    if free_ports:
+    if free_ports or settings.port == 0:
         settings = dataclasses.replace(settings, port=free_port(settings.host))
     check_port(settings)
     await open_provider(settings)  # what is wrong with it is said before anything runs
