@@ -22,7 +22,7 @@ from pipeline.classifier import Header, Model, Table, probability, read_model
 from pipeline.features import hashes, is_chinese, plain
 
 BUCKETS = 1 << 20
-STRENGTH = {"en": 5.0, "zh": 30.0}  # inverse of the regularisation
+STRENGTH = {"en": 5.0, "zh": 8.0}  # inverse of the regularisation
 LEAST = 2  # sentences in which an n-gram must occur
 FOLDS = 3
 STRICT = 0.9  # precision

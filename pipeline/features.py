@@ -9,6 +9,8 @@ import re
 import unicodedata
 from zlib import crc32
 
+from pipeline.grammar import structure
+
 _READ = 200  # characters that are read at either end of a long text
 _MARKS = re.compile(r"[^\w'.]+|(?<!\d)\.|\.(?!\d)|_")
 _NUMBER = re.compile(r"\d[\d.]*")
@@ -61,7 +63,8 @@ def _english(sentence: str) -> list[int]:
     lead = 0
     while lead < len(words) - 1 and words[lead] in _FILLERS:
         lead += 1
-    return found + _frame(edged[lead + 1 : -1])
+    found += _frame(edged[lead + 1 : -1])
+    return found + [crc32(name.encode("utf-8", "surrogatepass")) for name in structure(words[lead:])]
 
 
 def _without_repairs(sentence: str) -> list[str]:

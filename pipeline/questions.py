@@ -12,17 +12,13 @@ import msgspec
 from pipeline.asked import ask_of
 from pipeline.classifier import default_model, probability
 from pipeline.features import is_chinese, plain
-from pipeline.reasons import is_request, reason_for
+from pipeline.reasons import reason_for
 
 __all__ = ["PROFILES", "Profile", "Verdict", "ask_of", "detect", "score_lines", "thresholds"]
 
 Profile = Literal["eager", "balanced", "strict", "all", "off"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
-# How much likelier a recogniser writes a question mark behind a question than behind anything else, as log-odds.
-_MARK_EVIDENCE = 3.5
-# Who says "I'd like to know …" wants an answer, though most of the published labels call it a statement.
-_REQUEST_EVIDENCE = 2.0
 _MARK = re.compile(r"[?？؟](?![^\W_])")
 
 
@@ -105,8 +101,7 @@ def _read(text: str, lang: str | None) -> tuple[str, bool, bool]:
 def _score(sentence: str, chinese: bool, marked: bool) -> float:
     if not sentence:
         return 0.0
-    log_odds = default_model().log_odds(sentence, chinese)
-    return probability(log_odds + _MARK_EVIDENCE * marked + _REQUEST_EVIDENCE * is_request(sentence, chinese))
+    return probability(default_model().log_odds(sentence, chinese, marked))
 
 
 def _reason(sentence: str, chinese: bool, marked: bool, asks: bool, profile: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pipeline.grammar import request_in
+
 _LEAD_EN = re.compile(
     r"^(?:(?:um+|uh+|er+|so|well|okay|ok|right|yeah|yes|and|but|or|oh|ah|now|then|hey|hi|hello|sorry|please|like|"
     r"you know|i mean|actually|because) )*"
@@ -15,12 +17,6 @@ _STARTS_EN = re.compile(
     r"(?:i|you|we|they|he|she|it|that|this|there|these|those|the|a|an|any|your|my|our|their|anyone|anybody)\b|"
     r"(?:isn't|aren't|wasn't|don't|doesn't|didn't|can't|couldn't|won't|wouldn't|shouldn't|haven't|hasn't)\b|any idea\b"
 )
-_BETWEEN = r"(?: (?:please|just|really|also|quickly|maybe))*"
-_REQUEST_EN = re.compile(
-    rf"\bi(?:'m| am| was|'ve been| have been){_BETWEEN} wondering\b|"
-    rf"\bi(?:'d| would)?{_BETWEEN} (?:want|wanted|like|love|need){_BETWEEN} to{_BETWEEN} (?:know|ask|find out)\b"
-)
-_REQUEST_ZH = re.compile("我(?:就|还|也|很|只是)?想要?(?:请?问|请教|了解|知道|咨询)(?!题)")
 _ASKS_EN = re.compile(
     r"\b(i(?:'m| am| was)? (?:just )?wonder(?:ing)?|want(?:ed)? to (?:know|ask)|like to (?:know|ask)|tell (?:me|us)|"
     r"do you (?:know|remember)|any idea|let (?:me|us) know|my question is|explain)\b.*?\b"
@@ -35,16 +31,7 @@ _HELD_ZH = re.compile(
     r"为什么|什么|怎么样|怎么办|怎么|怎样|如何|多少|多久|多长|多大|多远|多高|多钱|几[个点次天年月号位家分]|哪[里儿些个家位年种]|哪|谁|啥|咋"
 )
 _EITHER_ZH = re.compile(r"(是不是|有没有|能不能|可不可以|要不要|会不会|对不对|好不好|行不行|(\w)[不没]\2)")
-_TAIL_ZH = re.compile(r"(对吗|好吗|是吗|行吗|可以吗|是吧|对吧|好吧|吗|么|呢|吧|嘛)[啊呀哈]?$")
-
-
-def is_request(plain: str, chinese: bool) -> bool:
-    """Whether the speaker says of himself that he wants to know something.
-
-    >>> is_request("i'd just like to know the price", False), is_request("he wants to know the price", False)
-    (True, False)
-    """
-    return bool((_REQUEST_ZH if chinese else _REQUEST_EN).search(plain))
+_TAIL_ZH = re.compile(r"(对吗|好吗|是吗|行吗|可以吗|是吧|对吧|好吧|吗|(?<![什怎那这要])么|呢|吧|嘛)[啊呀哈]?$")
 
 
 def reason_for(plain: str, chinese: bool, marked: bool, asks: bool) -> str:
@@ -73,8 +60,8 @@ def _sign_en(plain: str) -> str:
         return f"asks for: {asks[1]}…{asks[2]}"
     if found := _STARTS_EN.match(plain, start):
         return f"starts with '{found[0]}'"
-    if found := _REQUEST_EN.search(plain):
-        return f"asks for: {found[0]}…"
+    if request := request_in(plain, chinese=False):
+        return f"asks for: {request}…"
     if found := _TAIL_EN.search(plain):
         return f"ends with '{found[1]}'" if found.start() > 0 else f"says '{found[1]}'"
     return ""
@@ -91,5 +78,5 @@ def _sign_zh(plain: str) -> str:
         return f"asks with {found[1]}"
     if held:
         return f"asks with {held[0]}"
-    found = _REQUEST_ZH.search(plain)
-    return f"asks for: {found[0]}…" if found else ""
+    request = request_in(plain, chinese=True)
+    return f"asks for: {request}…" if request else ""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.question_data import Row, figures, read
-from pipeline import asked, classifier, features, questions, reasons
+from pipeline import asked, classifier, features, grammar, questions, reasons
 from pipeline.classifier import default_model, read_model
 from pipeline.questions import PROFILES, ask_of, detect, score_lines, thresholds
 
@@ -57,6 +57,7 @@ def test_a_question_is_heard_with_its_reason_and_without_its_marks(text: str, re
         "Yes, that is how it works.",
         "这样就可以了。",
         "我什么都不要",
+        "嗯，那么……",
         "知道了，谢谢。",
         "那我们现在开始开会",
         "他已经把报告发给大家了",
@@ -212,7 +213,7 @@ def test_missing_question_data_ends_with_two_and_a_sentence(tmp_path: Path, caps
 
 
 @pytest.mark.parametrize(
-    "module", [asked, classifier, features, questions, reasons], ids=lambda module: module.__name__
+    "module", [asked, classifier, features, grammar, questions, reasons], ids=lambda module: module.__name__
 )
 def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0
