@@ -1,4 +1,4 @@
-"""A place in a session's answers to an opaque string and back; a resumed client misses nothing and hears nothing twice."""
+"""A place in a session's answers as an opaque string: a resumed client misses nothing and hears nothing twice."""
 
 from __future__ import annotations
 

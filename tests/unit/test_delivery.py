@@ -293,6 +293,19 @@ def test_a_done_out_of_place_does_not_end_the_running_question(odd: Entry) -> No
     assert play(odd, view=view) == (view, [])
 
 
+@pytest.mark.parametrize("read_back", [(0, 0), (ATTEMPT, 1)], ids=["nothing of it", "less of it"])
+@pytest.mark.parametrize(("why", "told"), [("cancelled", ["idle"]), ("expired", ["QUESTION_EXPIRED", "idle"])])
+def test_a_later_owner_ends_what_a_frozen_one_began_behind_its_back(
+    why: str, told: list[str], read_back: tuple[int, int]
+) -> None:
+    """The frozen writer's records came after the claim, so the later one knows less of them than the clients."""
+    attempt, index = read_back
+    late = done(why, attempt=attempt, index=index)._replace(epoch=3)
+    view, messages = play(late, view=RUNNING._replace(upcoming=2))
+    assert stages(messages) == told
+    assert (view.ended, view.current) == (Q5, None)
+
+
 @pytest.mark.parametrize("source", [Q5, Source(4)])
 def test_a_question_ends_once(source: Source) -> None:
     ended = View(epoch=2, ended=Q5)

@@ -126,7 +126,7 @@ class Lanes:
         return offsets.pop(self.data.draw(st.integers(0, len(offsets) - 1)))
 
     def step(self) -> None:
-        action = self.data.draw(st.sampled_from("fetch rewind begin write acknowledge done".split()))
+        action = self.data.draw(st.sampled_from(["fetch", "begin", "write", "acknowledge", "done"]))
         progress = self.progress
         if action == "fetch":
             first = progress.next + self.data.draw(st.integers(0, 2))
