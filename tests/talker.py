@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self
 
 import websockets
@@ -123,15 +123,21 @@ class Log:
         await self._producer.send_and_wait(topic, value, key=key, headers=headers or [])
 
     async def said(self, session: str, number: int) -> list[Any]:
-        """Wait for the first transcripts records of a session."""
-        reader = AIOKafkaConsumer(**self._settings.kafka_client(), enable_auto_commit=False)
+        """Wait for the first transcripts records of a session: offset and record."""
         found: list[Any] = []
-        async with reader, asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE), aclosing(self.hearing(session)) as records:
+            async for offset, record in records:
+                found.append((offset, record))
+                if len(found) == number:
+                    break
+        return found
+
+    async def hearing(self, session: str) -> AsyncGenerator[tuple[int, Any], None]:
+        """The transcripts records of a session, from its first one on and as they come."""
+        async with AIOKafkaConsumer(**self._settings.kafka_client(), fetch_max_wait_ms=10) as reader:
             partitions = await self._producer.partitions_for(self.transcripts)
             reader.assign([TopicPartition(self.transcripts, partition) for partition in partitions])
             await reader.seek_to_beginning()
-            while len(found) < number:
-                for records in (await reader.getmany(timeout_ms=100)).values():
-                    mine = [record for record in records if record.key == session.encode()]
-                    found += [(record.offset, decode(TRANSCRIPTS, record.value)) for record in mine]
-        return found
+            async for record in reader:
+                if record.key == session.encode():
+                    yield record.offset, decode(TRANSCRIPTS, record.value)

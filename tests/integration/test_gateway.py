@@ -107,6 +107,27 @@ async def test_replies_come_in_the_order_of_the_frames(kafka_settings: Settings)
         assert [chunk.id for _, chunk in said] == [str(number) for number in range(200)]
 
 
+async def test_the_ack_of_a_chunk_comes_before_what_comes_of_it(kafka_settings: Settings) -> None:
+    async with served(kafka_settings), Talker.at(kafka_settings) as talker, Log.of(kafka_settings) as log:
+
+        async def judge() -> None:
+            async for offset, chunk in log.hearing(talker.session):
+                await log.answer(talker.session, offset, Verdict(kind="not_a_question", reason=chunk.id))
+
+        judging = asyncio.create_task(judge())
+        heard = []
+        for number in range(100):
+            await talker.chunk("text", id=str(number))
+            heard.append(await talker.hear())
+        heard += await talker.hear_all(100)
+        judging.cancel()
+        await asyncio.gather(judging, return_exceptions=True)
+        acks = {message["id"]: place for place, message in enumerate(heard) if message["type"] == "ack"}
+        verdicts = {message["reason"]: place for place, message in enumerate(heard) if message["type"] == "status"}
+        assert len(acks) == len(verdicts) == 100
+        assert all(acks[id] < verdicts[id] for id in acks)
+
+
 async def test_paused_chunks_are_acknowledged_and_not_stored(kafka_settings: Settings) -> None:
     async with served(kafka_settings), Talker.at(kafka_settings) as talker, Log.of(kafka_settings) as log:
         await talker.say("control", action="pause", id="p")
