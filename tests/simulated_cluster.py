@@ -10,21 +10,18 @@ import asyncio
 import math
 import random
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from faust.types import TP
 
-from agents.answers import Answers
 from agents.assignment import Assignment
 from agents.membership import Grant, next_grant
 from agents.runtime import Stage
 from agents.transport import Batch, Consumer
-from pipeline.providers.base import Asked, Delta, End
-from pipeline.providers.errors import ProviderError
-from pipeline.settings import Settings
+from tests.scripted_answers import SETTINGS, ScriptedAnswers
 from topics import headers
 from topics.catalog import ANSWERS, QUESTIONS
 from topics.codec import encode
@@ -33,7 +30,6 @@ from topics.sources import Source
 
 INPUT, OUTPUT = QUESTIONS.on(), ANSWERS.on()
 TP0 = TP(INPUT, 0)
-SETTINGS = Settings(handler_deadline=1e9, question_ttl=60.0, answers_concurrency=2)
 
 
 class Stored(NamedTuple):
@@ -307,45 +303,3 @@ class Reader:
     async def position(self, partition: Any) -> int:
         """Where it stands."""
         return self.at
-
-
-class ScriptedAnswers(Answers):
-    """The stage's logic with a provider that says numbered pieces and fails now and then."""
-
-    def __init__(self, worker: Worker) -> None:
-        super().__init__(SETTINGS)
-        self.worker = worker
-
-    async def start(self) -> None:
-        """Nothing to open."""
-        self.provider = Script(self.worker)
-
-
-class Script:
-    """A provider of which every answer can be told from every other."""
-
-    name = "script"
-
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-
-    async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
-        """`serial.0 serial.1 …`, then the end or a failure."""
-        cluster = self.worker.cluster
-        pieces = [f"{len(cluster.scripts)}.{index} " for index in range(cluster.chance.randint(0, 3))]
-        fails = cluster.chance.random()
-        cluster.scripts.append("".join(pieces))
-        for piece in pieces:
-            await self.worker.gate()
-            yield Delta(piece)
-        await self.worker.gate()
-        if fails < 0.15:
-            raise ProviderError("no more", retryable=fails < 0.1)
-        yield End()
-
-    async def health(self) -> bool:
-        """Always."""
-        return True
-
-    async def aclose(self) -> None:
-        """Nothing to give back."""
