@@ -72,7 +72,6 @@ class Cluster:
         self.append(Claim(epoch=epoch), "", None, epoch)
 
     def start(self) -> Worker:
-        """One more worker."""
         worker = Worker(self, len(self.workers))
         self.workers.append(worker)
         return worker
@@ -145,7 +144,6 @@ class Worker:
         return future
 
     async def send_and_wait(self, *args: Any, **kwargs: Any) -> Stored:
-        """The same, acknowledged."""
         return await (await self.send(*args, **kwargs))
 
     # -- what the scheduler may do with it --
@@ -171,7 +169,6 @@ class Worker:
             gate.set_result(None)
 
     def fetch(self) -> None:
-        """Some more input."""
         assignment = self.consumer.assignments[TP0]
         at = assignment.progress.next
         fetched = self.cluster.input[at : at + self.cluster.chance.randint(1, 3)]
@@ -282,7 +279,6 @@ class Reader:
         """Nor here."""
 
     def seek(self, partition: Any, offset: int) -> None:
-        """Read on from there."""
         self.at = offset
 
     async def beginning_offsets(self, partitions: Any) -> dict[Any, int]:
@@ -290,16 +286,13 @@ class Reader:
         return dict.fromkeys(partitions, 0)
 
     async def end_offsets(self, partitions: Any) -> dict[Any, int]:
-        """Asked for the input only."""
         return dict.fromkeys(partitions, len(self.cluster.input))
 
     async def getmany(self, partition: Any, timeout_ms: int) -> dict[Any, list[Stored]]:
-        """Some records."""
         await asyncio.sleep(self.cluster.chance.choice([0.0, 0.002]))
         batch = self.cluster.output[self.at : self.at + self.cluster.chance.randint(1, 9)]
         self.at += len(batch)
         return {partition: batch}
 
     async def position(self, partition: Any) -> int:
-        """Where it stands."""
         return self.at
