@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 from agents.answering import Answering
-from agents.apps import make_app
+from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
 from agents.unit import Unit
 from pipeline.answers import Conversation, Waiting, is_expired, withdrawn_sources, withdrawn_units
@@ -233,8 +232,4 @@ def make(settings: Settings) -> Any:
     return make_app(Answers(settings), settings)
 
 
-def __getattr__(name: str) -> Any:
-    """`app` for `python -m faust -A agents.answers worker`, built from the environment when it is asked for."""
-    if name == "app":
-        return make(Settings.from_env(os.environ))
-    raise AttributeError(name)
+__getattr__ = app_on_demand(make)

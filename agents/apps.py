@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import faust
@@ -53,7 +54,12 @@ def make_app(logic: Logic, settings: Settings) -> faust.App:
     )
     stage = Stage(app, logic, settings)
     source = records(app, logic.input.on(settings.lane, settings.topic_prefix))
-    app.agent(source, name=f"{app.conf.id}.stage")(stage.run)
+
+    async def feed(batches: Any) -> None:
+        guard(app)
+        await stage.run(batches)
+
+    app.agent(source, name=f"{app.conf.id}.stage")(feed)
     return app
 
 
@@ -86,6 +92,20 @@ def make_stage(name: str, settings: Settings) -> faust.App:
     return app
 
 
+def app_on_demand(make: Callable[[Settings], faust.App]) -> Callable[[str], faust.App]:
+    """A module's `__getattr__` that has `app` for `python -m faust -A`, built from the environment when asked for.
+
+    Not a variable: importing a stage must neither read the environment nor open anything.
+    """
+
+    def attribute(name: str) -> faust.App:
+        if name == "app":
+            return make(Settings.from_env(os.environ))
+        raise AttributeError(name)
+
+    return attribute
+
+
 def run_worker(names: Sequence[str], settings: Settings) -> int:
     """Run stages in this process until a signal (exit code 0) or a failure (1)."""
     return uvloop.run(_run(names, settings))
@@ -102,8 +122,6 @@ async def _run(names: Sequence[str], settings: Settings) -> int:
         app.finalize()
     failed = asyncio.create_task(_failure(apps))
     await asyncio.gather(*(app.start() for app in apps))
-    for app in apps:
-        guard(app)
     stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())
     await asyncio.wait([stopping, failed], return_when=asyncio.FIRST_COMPLETED)
     crashed = any(app.crashed for app in apps)

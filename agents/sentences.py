@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from agents.apps import make_app
+from agents.apps import app_on_demand, make_app
 from agents.assignment import Assignment
 from agents.logic import Logic
 from agents.unit import Unit
@@ -227,8 +226,4 @@ def make(settings: Settings) -> Any:
     return make_app(Sentences(settings), settings)
 
 
-def __getattr__(name: str) -> Any:
-    """`app` for `python -m faust -A agents.sentences worker`, built from the environment when it is asked for."""
-    if name == "app":
-        return make(Settings.from_env(os.environ))
-    raise AttributeError(name)
+__getattr__ = app_on_demand(make)

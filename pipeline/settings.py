@@ -91,7 +91,7 @@ class Settings:
             raise ConfigurationError(f"WS_PATH must start with a slash, not {self.ws_path!r}.")
 
     def kafka_client(self) -> dict[str, Any]:
-        """Keyword arguments that every aiokafka client of ours shares: where the brokers are and how to speak to them."""
+        """Keyword arguments that all aiokafka clients share: where the brokers are and how to speak to them."""
         options: dict[str, Any] = {
             "bootstrap_servers": self.kafka_bootstrap_servers,
             "security_protocol": self.kafka_security_protocol,
