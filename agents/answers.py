@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import msgspec
+
 from agents.answering import Answering
 from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
 from agents.unit import Unit
 from pipeline.answers import Conversation, Waiting, is_expired, withdrawn_sources, withdrawn_units
-from pipeline.delivery import Entry, fold
+from pipeline.delivery import Entry, View, fold
 from pipeline.providers.base import Provider
 from pipeline.providers.catalog import open_provider
 from pipeline.sessions import Sessions
@@ -176,15 +178,17 @@ class Answers(Logic):
     async def end(self, waiting: Pending, done: Done) -> None:
         """Write the end of a question; what it superseded and what cancelled it are done with that."""
         waiting.ending = True
-        view = conversation_of(waiting.unit).view
-        if view.current == waiting.source:  # begun, perhaps by a predecessor
-            done = _at(done, view.attempt, view.upcoming)
-        elif view.current is not None:  # superseded, and we end without a begin that would say so
-            interrupted = Done(attempt=view.attempt, index=view.upcoming, why="interrupted")
-            await self.say(waiting.unit, interrupted, source=view.current)
+        conversation = conversation_of(waiting.unit)
+        for source in withdrawn_sources(waiting.supersedes):  # we end without a begin that would say so
+            if source > conversation.view.ended:
+                await self._interrupted(waiting.unit, source)
         units = [*waiting.controls, *withdrawn_units(waiting.supersedes)]
-        await self.say(waiting.unit, done, release=units)
+        await self.say(waiting.unit, done_at(done, conversation.view, waiting.source), release=units)
         waiting.controls, waiting.supersedes = [], []
+
+    async def _interrupted(self, unit: Unit, source: Source) -> None:
+        done = Done(attempt=0, index=0, why="interrupted")
+        await self.say(unit, done_at(done, conversation_of(unit).view, source), source=source)
 
     async def failed(self, unit: Unit, reason: str) -> None:
         """A question ends with an error; anything else gets a verdict."""
@@ -223,8 +227,11 @@ def _remember(conversation: Conversation[Unit], entry: Entry) -> None:
         conversation.ended = max(conversation.ended, entry.source)
 
 
-def _at(done: Done, attempt: int, index: int) -> Done:
-    return Done(**{name: getattr(done, name) for name in done.__struct_fields__} | {"attempt": attempt, "index": index})
+def done_at(done: Done, view: View, source: Source) -> Done:
+    """The end of a question where its answer stands in the view, if it was begun, perhaps by a predecessor."""
+    if view.current != source:
+        return done
+    return msgspec.structs.replace(done, attempt=view.attempt, index=view.upcoming)
 
 
 def make(settings: Settings) -> Any:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from pipeline.delivery import View, just_below
+from pipeline.delivery import ATTEMPTS_AN_EPOCH, View, just_below
 from topics.messages import Mode
 from topics.sources import BEFORE_ALL, Source, public_id
 
 RETRIES = 3
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 8.0  # seconds
-ATTEMPTS_AN_EPOCH = 100
 
 Unit = TypeVar("Unit")
 

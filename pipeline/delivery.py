@@ -8,6 +8,7 @@ from topics.messages import AnswerRecord, Begin, Claim, Done, Ended, Piece, Repl
 from topics.sources import BEFORE_ALL, Source, public_id
 
 Message = dict[str, Any]
+ATTEMPTS_AN_EPOCH = 100  # attempt = epoch × this + retry
 
 
 class View(NamedTuple):
@@ -117,7 +118,9 @@ def _piece(view: View, entry: Entry, piece: Piece) -> tuple[View, list[Message]]
 
 def _done(view: View, entry: Entry, done: Done) -> tuple[View, list[Message]]:
     goes_on = (entry.source, done.attempt, done.index) == (view.current, view.attempt, view.upcoming)
-    unseen = view.current is None and entry.source > view.ended
+    # what a frozen owner began behind its successor's back is void for the successor, who ends without a begin
+    overtaken = view.current is None or view.attempt < entry.epoch * ATTEMPTS_AN_EPOCH
+    unseen = overtaken and entry.source > view.ended and not goes_on
     if not goes_on and not unseen:
         return view, []
     view = view._replace(ended=entry.source, current=None)
