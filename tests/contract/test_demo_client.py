@@ -33,6 +33,7 @@ class Gateway:
         self._open = ""
 
     async def talk(self, socket: ServerConnection) -> None:
+        assert socket.request is not None
         self.paths.append(socket.request.path)
         self.stored, self._open = {}, ""
         await self.send(socket, type="ack", message="connected")

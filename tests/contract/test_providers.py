@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ops.ports import free_port
 from pipeline.errors import ConfigurationError
 from pipeline.providers import Asked, Delta, End, Provider, ProviderError, Turn, build_provider, errors, open_provider
-from pipeline.providers import catalog as catalog_module
 from pipeline.settings import Settings
 from tests.scripted_openai import Reply, ScriptedOpenAI, serving
 
@@ -298,45 +294,3 @@ def test_a_setting_that_is_missing_or_unusable_is_named(
 async def test_knowledge_that_cannot_be_read_names_its_setting(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="KNOWLEDGE_PATH"):
         await open_provider(replace(settings, knowledge_path=tmp_path / "nowhere"))
-
-
-def documented_provider() -> type[Provider]:
-    """The class that docs/providers.md builds."""
-    page = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
-    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    scope: dict[str, Any] = {"__name__": "my_package"}
-    exec(compile(code, "docs/providers.md", "exec"), scope)
-    provider: type[Provider] = scope["OpeningHours"]
-    return provider
-
-
-OpeningHours = documented_provider()
-
-
-class Mute:
-    """Is no provider."""
-
-    def __init__(self, settings: object) -> None:
-        pass
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two entry points, as if packages with them were installed."""
-    kinds = {"opening-hours": "OpeningHours", "mute": "Mute"}
-    points = [EntryPoint(name, f"{__name__}:{kind}", "group") for name, kind in kinds.items()]
-    monkeypatch.setattr(catalog_module, "entry_points", lambda group: points)
-
-
-@pytest.mark.usefixtures("installed")
-async def test_the_provider_of_the_documentation_is_found_by_its_entry_point(settings: Settings) -> None:
-    provider = build_provider(replace(settings, rag_provider="opening-hours"))
-    pieces, end = await told(provider, Asked("are you open on Saturday"))
-    assert (pieces, end.sources[0]["title"]) == (["On saturday from 10 to 14. "], "Opening hours")
-    assert await provider.health()
-
-
-@pytest.mark.usefixtures("installed")
-def test_an_installed_class_that_is_no_provider_is_refused(settings: Settings) -> None:
-    with pytest.raises(ConfigurationError, match="'mute'.*inherit from pipeline.providers.Provider"):
-        build_provider(replace(settings, rag_provider="mute"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,12 +187,22 @@ def test_a_knowledge_folder_that_is_missing_or_empty_is_named_with_its_setting(t
         build_index(folder, tmp_path / "index")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_knowledge_folder_that_may_not_be_read_is_named_with_its_setting(tmp_path: Path) -> None:
-    folder = tmp_path / "docs"
-    folder.mkdir(mode=0)
-    with pytest.raises(ConfigurationError, match="KNOWLEDGE_PATH"):
-        build_index(folder, tmp_path / "index")
+@pytest.fixture
+def ordinary_user() -> Iterator[None]:
+    """Root may read everything; as root, be nobody for the length of the test."""
+    user = os.geteuid()
+    os.seteuid(65534 if user == 0 else user)
+    yield
+    os.seteuid(user)
+
+
+@pytest.mark.usefixtures("ordinary_user")
+def test_a_knowledge_folder_that_may_not_be_read_is_named_with_its_setting() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        docs = Path(folder) / "docs"
+        docs.mkdir(mode=0)
+        with pytest.raises(ConfigurationError, match="KNOWLEDGE_PATH"):
+            build_index(docs, Path(folder) / "index")
 
 
 def test_an_index_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
