@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from ops.broker.kafka import HOW_TO_GET_ONE
@@ -19,6 +20,8 @@ from pipeline.settings import Settings
 from tests import brokers
 from tests.brokers import Broker, with_topics
 
+hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("suite")
 CATEGORIES = {"unit", "contract", "integration", "e2e"}
 _used: dict[str, str] = {}  # name of a broker that tests ran on -> its version
 
