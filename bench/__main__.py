@@ -34,10 +34,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=PARTS, help="one part instead of all")
     parser.add_argument("--quick", action="store_true", help="one round of little: shows that it works, no figures")
     parser.add_argument("--rounds", type=int, help="times that everything is measured; default 5, quick 1")
-    parser.add_argument("--records", type=int, help="records of a backlog; default 200000, quick 20000")
+    parser.add_argument("--records", type=int, help="records of a backlog; default 200000, quick 30000")
     given = parser.parse_args()
     given.rounds = given.rounds or (1 if given.quick else 5)
-    given.records = given.records or (20_000 if given.quick else 200_000)
+    given.records = given.records or (30_000 if given.quick else 200_000)
     if given.rounds < 1 or given.records < 5000:
         parser.error("at least 1 round and 5000 records")
     return given
@@ -64,7 +64,7 @@ async def main(given: argparse.Namespace) -> None:
 
 async def compare(layouts: list[str], settings: Settings, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Both sides of each layout in each round; who comes first changes from round to round."""
-    amount = Amount(given.records, timed=300 if given.quick else 2000)
+    amount = Amount(given.records, timed=300 if given.quick else 1000)
     rounds: dict[str, dict[str, list[Figures]]] = {layout: {side: [] for side in SIDES} for layout in layouts}
     configurations: dict[str, Any] = {}
     floors: list[tuple[float, float]] = []

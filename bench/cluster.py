@@ -14,12 +14,14 @@ from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError
 
 from ops.admin import admin_client
-from ops.broker.kafka import HOW_TO_GET_ONE, ApacheKafka
+from ops.broker.kafka import ApacheKafka, can_run
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from topics.catalog import PARTITIONS
 
 HEAP = "768m"
+_JAVA = "Java 17 and Maven (Debian: apt-get install default-jre-headless maven)"
+_ONE_OF_OURS = f"correct the address, or unset it and have {_JAVA}, with which one is started for the run."
 
 
 @asynccontextmanager
@@ -33,6 +35,8 @@ async def real_kafka(settings: Settings) -> AsyncIterator[tuple[Settings, str]]:
         await _refuse_others(settings)
         yield settings, f"Apache Kafka at {settings.kafka_bootstrap_servers}"
         return
+    if not can_run():
+        raise BrokerError(f"The benchmarks need a real Apache Kafka: set KAFKA_BOOTSTRAP_SERVERS, or install {_JAVA}.")
     with tempfile.TemporaryDirectory(prefix="realtime-rag-bench-") as folder:
         async with ApacheKafka(Path(folder), heap=HEAP) as broker:
             yield (
@@ -43,12 +47,16 @@ async def real_kafka(settings: Settings) -> AsyncIterator[tuple[Settings, str]]:
 
 async def _refuse_others(settings: Settings) -> None:
     """Some brokers only speak the protocol; a producer of Apache Kafka can be idempotent."""
+    producer = AIOKafkaProducer(**settings.kafka_client(), enable_idempotence=True)
     try:
-        async with AIOKafkaProducer(**settings.kafka_client(), enable_idempotence=True):
-            pass
+        await producer.start()
     except (KafkaError, OSError) as exc:
         address = settings.kafka_bootstrap_servers
-        raise BrokerError(f"No real Apache Kafka answers at {address} ({exc!r}): {HOW_TO_GET_ONE}.") from exc
+        raise BrokerError(
+            f"No real Apache Kafka answers at KAFKA_BOOTSTRAP_SERVERS={address} ({exc!r}): {_ONE_OF_OURS}"
+        ) from exc
+    finally:
+        await producer.stop()
 
 
 def fresh(settings: Settings, folder: Path) -> Settings:

@@ -80,9 +80,9 @@ class Outcome:
         self._parts = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         consumer.assign(self._parts)
 
-    async def count(self) -> int:
-        """Records on the topic, claims of the stage runtime included."""
-        return sum((await self._consumer.end_offsets(self._parts)).values())
+    async def ends(self) -> list[int]:
+        """Records on each partition, claims of the stage runtime included."""
+        return list((await self._consumer.end_offsets(self._parts)).values())
 
     async def latencies(self, load: Load, rate: float, count: int) -> list[float]:
         """Seconds from before a record is sent until its output is here, for `count` records at `rate` a second.
