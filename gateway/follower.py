@@ -55,7 +55,11 @@ class Follower:
             enable_auto_commit=False,
             fetch_max_wait_ms=self._settings.fetch_wait_ms,
         )
-        await reader.start()
+        try:
+            await reader.start()
+        except BaseException:
+            await reader.stop()
+            raise
         mine = [self._tp(partition) for partition in sorted(partitions)]
         reader.assign(mine)
         for tp in mine:

@@ -63,8 +63,8 @@ class CatchUp:
             enable_auto_commit=False,
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
-        await reader.start()
         try:
+            await reader.start()
             tp = TopicPartition(ANSWERS.on(Lane.LIVE, settings.topic_prefix), viewer.partition)
             reader.assign([tp])
             reader.seek(tp, viewer.position)
