@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from agents.metrics import provider_retries
 from agents.streaming import gathered
 from agents.unit import Unit
 from pipeline.answers import (
@@ -87,6 +88,7 @@ class Answering:
                     raise
                 if self.text:  # what was shown is replaced by a new attempt
                     await self._begin(retry + 1)
+                provider_retries.inc()
                 await asyncio.sleep(backoff(retry + 1, exc.retry_after))
         raise AssertionError("unreachable")
 

@@ -10,6 +10,7 @@ import msgspec
 from agents.answering import Answering
 from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
+from agents.metrics import count_answer
 from agents.unit import Unit
 from pipeline.answers import Conversation, Waiting, is_expired, withdrawn_sources, withdrawn_units
 from pipeline.delivery import Entry, View, fold
@@ -83,6 +84,7 @@ class Answers(Logic):
                 released.release()
             return
         await unit.emit(record, source, release)
+        count_answer(record)
         entry = Entry(unit.session, source or unit.source, unit.assignment.epoch, record)
         _remember(conversation_of(unit), entry)
 
@@ -112,6 +114,7 @@ class Answers(Logic):
     async def _queue(self, unit: Unit, conversation: Conversation[Unit]) -> bool:
         record: Question | Control = unit.record
         if conversation.already(unit.source):
+            unit.outcome = "duplicate"
             return False
         if isinstance(record, Question):
             conversation.add(_waiting(unit, record, record.text))

@@ -15,6 +15,7 @@ import uvloop
 from faust.contrib.asgi import bind_to_running_loop
 
 from agents.logic import Logic
+from agents.metrics import page
 from agents.runtime import Stage
 from agents.transport import records
 from agents.watchdog import watch
@@ -120,6 +121,11 @@ async def _run(names: Sequence[str], settings: Settings) -> int:
         await app.stage.prepare()
         bind_to_running_loop(app)
         app.finalize()
+    async with page(apps, settings):
+        return await _until_stopped(apps, stop)
+
+
+async def _until_stopped(apps: Sequence[faust.App], stop: asyncio.Event) -> int:
     failed = asyncio.create_task(_failure(apps))
     await asyncio.gather(*(app.start() for app in apps))
     stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from agents.assignment import Assignment, Gone
+from agents.metrics import handler_seconds
 from agents.unit import Unit
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class Lanes:
         stage = self.stage
         try:
             await stage.until(lambda: stage.undelivered < stage.max_undelivered)
-            await stage.logic.handle(unit)
+            with handler_seconds.labels(stage.logic.name).time():
+                await stage.logic.handle(unit)
             unit.release()
         except Gone:
             pass

@@ -57,6 +57,8 @@ class Questions(Logic):
         """Judge, or pass on."""
         if not unit.assignment.memory.of(unit.session).already(unit.source):
             await unit.emit(judge(unit.record))
+        else:
+            unit.outcome = "duplicate"
         return False
 
 

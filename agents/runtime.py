@@ -20,6 +20,7 @@ from agents.assignment import Assignment, Gone
 from agents.dead_letters import bury
 from agents.lanes import Lanes
 from agents.logic import Logic
+from agents.metrics import Outcome, batch_seconds, dead_letters, takeover_seconds, takeovers
 from agents.transport import Batch
 from agents.unit import Unit
 from agents.writer import Writer
@@ -49,6 +50,7 @@ class Stage:
         self.feeding = False
         self.round = 0
         self.undelivered = 0
+        self.counts: dict[Outcome, int] = {"done": 0, "failed": 0, "duplicate": 0, "void": 0}
         self._beat = 0.0
         self._turn = asyncio.Lock()  # arrivals and ticks one after the other: they share the stage's memory
         self._ticking: asyncio.Task[None] | None = None
@@ -65,7 +67,8 @@ class Stage:
         try:
             async for batch in batches:
                 if not self.was_frozen():
-                    await self._feed(batch)
+                    with batch_seconds.labels(self.logic.name).time():
+                        await self._feed(batch)
         finally:
             self._ticking.cancel()
 
@@ -97,6 +100,7 @@ class Stage:
         if not self.logic.input.foreign:
             stamp = self._stamp_of(raw)
             if stamp is None or not assignment.fence.admits(stamp.epoch, is_claim=stamp.is_claim):
+                self.counts["failed" if stamp is None else "void"] += 1
                 if stamp is None:
                     await self._bury(raw, "no rag-epoch header: only its stage may write to this topic")
                 assignment.progress.done(raw.offset)
@@ -132,12 +136,14 @@ class Stage:
 
     async def give_up(self, unit: Unit, reason: str) -> None:
         """Bury a record that cannot be handled and say so down the river."""
-        await self._bury(unit.raw, reason)
+        unit.outcome = "failed"
+        await self._bury(unit.raw, reason, unit.source)
         await self.logic.failed(unit, reason)
 
-    async def _bury(self, raw: Any, reason: str) -> None:
+    async def _bury(self, raw: Any, reason: str, source: Source | None = None) -> None:
         topic = DEAD_LETTERS.on(prefix=self.settings.topic_prefix)
-        await bury(self.app.producer.raw, topic, self.logic.name, raw, reason)
+        await bury(self.app.producer.raw, topic, self.logic.name, raw, reason, source)
+        dead_letters.labels(self.logic.name).inc()
 
     # -- outputs ---------------------------------------------------------------------------------
 
@@ -179,8 +185,10 @@ class Stage:
     async def _open(self, assignment: Assignment) -> None:
         try:
             await self.prepare()
-            if not await self.writer.open(assignment):
-                assignment.die()
+            takeovers.labels(self.logic.name).inc()
+            with takeover_seconds.labels(self.logic.name).time():
+                if not await self.writer.open(assignment):
+                    assignment.die()
         except IllegalStateError:  # rebalanced again: the next assignment is on its way
             assignment.die()
         except Exception as exc:  # noqa: BLE001 - the edge of the stage: without its past a partition must not be fed

@@ -104,11 +104,15 @@ class Sentences(Logic):
         memory: Memory = unit.assignment.memory
         speech, record = memory.sessions.of(unit.session), unit.record
         if isinstance(record, AsrChunk):
-            if record.is_final and not speech.repeats(record.id, unit.raw.offset):
+            if record.is_final and speech.repeats(record.id, unit.raw.offset):
+                unit.outcome = "duplicate"
+            elif record.is_final:
                 await self._hear(speech, unit, record)
         elif unit.source > speech.told and not speech.repeats(getattr(record, "id", None), unit.raw.offset):
             await self._pass_on(speech, unit, record)
             speech.told = unit.source
+        else:
+            unit.outcome = "duplicate"
         _keep(memory.speaking, unit.session, speech)
         return False
 

@@ -14,6 +14,7 @@ from topics.messages import Record
 from topics.sources import Source, session_of
 
 if TYPE_CHECKING:
+    from agents.metrics import Outcome
     from agents.runtime import Stage
 
 MAX_RECORD = 1_000_000  # bytes; a little below what a topic takes, as headers count too
@@ -31,15 +32,17 @@ class Unit:
         record: its decoded value, None as long as it is not decoded.
         session: whose record it is.
         source: what it is about.
+        outcome: what it counts as when it is done.
         assignment: the partition it came from.
     """
 
-    __slots__ = ("_holds", "assignment", "raw", "record", "session", "source", "stage")
+    __slots__ = ("_holds", "assignment", "outcome", "raw", "record", "session", "source", "stage")
 
     def __init__(self, stage: Stage, raw: Any, assignment: Assignment, source: Source) -> None:
         self.stage, self.raw, self.assignment, self.source = stage, raw, assignment, source
         self.session = session_of(raw.key, raw.partition, raw.offset)
         self.record: Any = None
+        self.outcome: Outcome = "done"
         self._holds = 1
 
     @property
@@ -79,6 +82,7 @@ class Unit:
         self._holds -= 1
         if not self._holds and not self.assignment.dead:
             self.assignment.progress.done(self.raw.offset)
+            self.stage.counts[self.outcome] += 1
 
     def _delivered(self, release: Sequence[Unit], future: asyncio.Future[Any]) -> None:
         error = asyncio.CancelledError() if future.cancelled() else future.exception()

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Header, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from gateway import ask, health, problems
+from gateway import ask, health, metrics, problems
 from gateway.auth import SUBPROTOCOL, check_origin, principal_of
 from gateway.bus import Bus
 from gateway.outbox import RESTART
@@ -66,13 +66,15 @@ class Gateway:
         try:
             wish = self._admit(socket)
         except Problem as problem:
+            metrics.ws_refused.labels(problem.code).inc()
             await socket.send_denial_response(problem.response())
             return
         await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
         conversation = Conversation(socket, self.bus, self.catch_up, wish)
         self.conversations.add(conversation)
         try:
-            await conversation.run()
+            with metrics.ws_connections.track_inprogress():
+                await conversation.run()
         finally:
             self.conversations.discard(conversation)
 
@@ -97,6 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.gateway = gateway
     problems.install(app)
     app.include_router(health.routes(settings, gateway.probe))
+    app.include_router(metrics.routes(settings))
     app.include_router(ask.routes(gateway.bus, gateway.sessions))
     app.add_api_websocket_route(settings.ws_path, gateway.converse)
     app.mount("/console", StaticFiles(directory=CONSOLE, check_dir=False))

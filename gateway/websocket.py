@@ -13,6 +13,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 from gateway.bus import Bus
 from gateway.connection import Connection, Plan, Seat, replies_to
 from gateway.frames import Frame, ProtocolError, ack, error, read_frame, status
+from gateway.metrics import ws_received, ws_refused, ws_sent
 from gateway.outbox import NORMAL, Outbox
 from gateway.publisher import ACK_WITHIN
 from gateway.resume import CatchUp
@@ -134,10 +135,12 @@ class Conversation:
     async def _take(self, data: str | bytes) -> _Turn:
         deadline = asyncio.get_running_loop().time() + ACK_WITHIN
         frame = Frame()
+        ws_received.inc()
         try:
             frame = read_frame(data)
             seat = self._connection.seat(frame.session)
         except ProtocolError as exc:
+            ws_refused.labels(exc.code).inc()
             session = frame.session or exc.session or self._wish.session
             return _Turn(None, deadline, error(session, exc.code, exc.message, exc.details, frame.id or exc.id))
         seat.take()
@@ -184,6 +187,7 @@ class Conversation:
                     return await self._socket.close(item)
                 await self._socket.send_text(item)
             self.outbox.sent()
+            ws_sent.inc()
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:
