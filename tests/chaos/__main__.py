@@ -1,0 +1,70 @@
+"""Kill everything and count what is lost: python -m tests.chaos [--kills N] [--seed N] [--folder F] [--check F]."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from tests import brokers
+from tests.chaos.checker import check
+from tests.chaos.evidence import Evidence
+from tests.chaos.report import Report, report
+from tests.chaos.run import run
+
+SHOWN = 40  # violations that are shown; the evidence has them all
+
+
+def arguments() -> argparse.Namespace:
+    """What is asked for on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").partition(":")[0])
+    parser.add_argument("--kills", type=int, default=200, help="SIGKILLs of workers, gateways and broker")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="the same seed draws the same faults")
+    parser.add_argument("--folder", type=Path, help="for logs and evidence; default: one under the temporary folder")
+    parser.add_argument("--check", type=Path, help="judge the evidence of an earlier run again")
+    return parser.parse_args()
+
+
+def tell(line: str) -> None:
+    """Show where the run is."""
+    print(line, file=sys.stderr, flush=True)
+
+
+async def whole_run(seed: int, kills: int, folder: Path) -> Report:
+    """Start a Kafka, run, judge."""
+    broker = brokers.own_kafka(lambda: folder / "kafka")
+    if broker is None:
+        sys.exit(f"chaos {brokers.MISSING}")
+    async with broker:
+        outcome = await run(seed, kills, broker, folder, tell)
+    return judged(seed, kills, outcome.evidence, outcome.told)
+
+
+def judged(seed: int, kills: int, evidence: Evidence, told: dict[str, object]) -> Report:
+    """Check, and show what was found."""
+    findings = check(evidence)
+    for note in findings.notes[:SHOWN]:
+        tell(note)
+    return report(seed, kills, findings, told)
+
+
+def main() -> int:
+    """One JSON line on stdout; 1 when the run failed."""
+    given = arguments()
+    logging.disable(logging.ERROR)  # aiokafka on every broker that goes away
+    if given.check:
+        found = judged(given.seed, given.kills, Evidence.load(given.check), {})
+    else:
+        folder = given.folder or Path(tempfile.mkdtemp(prefix=f"realtime-rag-chaos-{given.seed}-"))
+        tell(f"seed {given.seed}, {given.kills} kills, evidence in {folder / 'evidence'}")
+        found = asyncio.run(whole_run(given.seed, given.kills, folder.resolve()))
+    print(found.line, flush=True)
+    return 1 if found.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
