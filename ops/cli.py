@@ -1,4 +1,4 @@
-"""The command line: `realtime-rag run | demo | worker | gateway | broker | topics | index | questions | settings`."""
+"""The command line: `realtime-rag run | demo | worker | gateway | broker | topics | dlq | index | questions | …`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, detector
+from ops import admin, detector, dlq
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -31,6 +31,7 @@ EXAMPLES = (_HERE if (_HERE / "examples").is_dir() else _HERE.parent) / "example
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 topics_app = typer.Typer(no_args_is_help=True, help="Topics on the Kafka of KAFKA_BOOTSTRAP_SERVERS.")
 app.add_typer(topics_app, name="topics")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(detector.app, name="questions")
 
 

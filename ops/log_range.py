@@ -1,0 +1,79 @@
+"""Reads a part of a topic, from given offsets or a time to where it ends now, without joining a group."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from ops.admin import wait_for_broker
+from pipeline.errors import BrokerError
+from pipeline.settings import Settings
+
+
+@asynccontextmanager
+async def log_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A connected consumer for `read_range`.
+
+    Raises:
+        BrokerError: no broker answers, or it refuses what is asked of it.
+    """
+    await wait_for_broker(settings)
+    options = {"enable_auto_commit": False, "auto_offset_reset": "none", "fetch_max_wait_ms": settings.fetch_wait_ms}
+    try:
+        async with AIOKafkaConsumer(**settings.kafka_client(), **options) as consumer:
+            yield consumer
+    except KafkaError as exc:
+        raise BrokerError(f"Kafka at {settings.kafka_bootstrap_servers} refused: {exc}") from exc
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """Every partition of a topic.
+
+    Raises:
+        BrokerError: there is no such topic.
+    """
+    if topic not in await consumer.topics():  # asking for a missing one by name would create it on some brokers
+        raise BrokerError(f"Kafka has no topic {topic}. Run `realtime-rag topics create`, or correct TOPIC_PREFIX.")
+    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+
+
+async def starts(
+    consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition], since: float, settings: Settings
+) -> dict[TopicPartition, int]:
+    """Offset of the first record of each partition that is not older than `since`, seconds since 1970."""
+    wanted = list(partitions)
+    begins: dict[TopicPartition, int] = await consumer.beginning_offsets(wanted)
+    if since <= 0 or settings.kafka_embedded:  # the embedded broker cannot look up times
+        return begins
+    found = await consumer.offsets_for_times(dict.fromkeys(wanted, int(since * 1000)))
+    ends = await consumer.end_offsets(wanted)
+    return {tp: max(begins[tp], found[tp].offset) if found.get(tp) else ends[tp] for tp in wanted}
+
+
+async def read_range(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int]) -> AsyncIterator[Any]:
+    """The records from these offsets on, up to where each partition ended when it was first asked.
+
+    The end is the one that a fetch tells: the one that can be looked up is wrong on the embedded broker. An offset
+    outside the log gives nothing.
+    """
+    consumer.assign(list(places))
+    for tp, offset in places.items():
+        consumer.seek(tp, offset)
+    ends: dict[TopicPartition, int] = {}
+    unread = set(places)
+    while unread:
+        try:
+            batches = await consumer.getmany(*unread, timeout_ms=200)
+        except OffsetOutOfRangeError as exc:
+            unread -= set(exc.args[0])
+            continue
+        for batch in batches.values():
+            for record in batch:
+                yield record
+        for tp in list(unread):
+            if (end := consumer.highwater(tp)) is not None and await consumer.position(tp) >= ends.setdefault(tp, end):
+                unread.discard(tp)
