@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 # PIP_USER off and -I: nothing of the user's own site-packages gets in.
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0 $(PY) -I -m pip install --quiet
 
-.PHONY: help demo run test lint bench lock clean
+.PHONY: help demo run test lint bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test   all tests; those on a real Apache Kafka need Java with Maven, Docker or KAFKA_BOOTSTRAP_SERVERS"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make bench  figures on a real Apache Kafka"
+	@echo "make chaos  kills everything on a real Apache Kafka and counts what is lost; KILLS=n SEED=n"
 	@echo "make lock   write the locks anew from pyproject.toml"
 
 $(VENV)/.run: requirements.lock pyproject.toml
@@ -44,6 +45,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(PY) -m bench $(ARGS)
+
+chaos: $(VENV)/.dev
+	@$(PY) -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # Of the runtime first, then all of it at the same versions; without the names of the registries they came from.
 lock: $(VENV)/.dev

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
 
 from ops.admin import admin_client, create_topics
 from ops.broker.process import LocalBroker
@@ -146,6 +147,11 @@ class Cluster:
                     given = ConsumerProtocolMemberAssignment.decode(found["member_assignment"]).assignment
                     return [number for name, numbers in given if name == topic for number in numbers]
         return []
+
+    def partition_of(self, session: str) -> int:
+        """Where a session's records stand."""
+        every = list(range(PARTITIONS))
+        return int(DefaultPartitioner()(session.encode(), every, every))
 
     def _input(self, slot: Slot) -> str:
         return f"{self.settings.topic_prefix}.{STAGES[slot.stage]}.v1"

@@ -60,7 +60,7 @@ class Chaos:
             slot.signal(signal.SIGSTOP)
             await self.cluster.until_fed(slot, partitions)
         else:
-            await self._moment(slot.stage)
+            await self._moment(slot.stage, partitions)
         self._note("kill_worker", slot.name, partitions)
         slot.signal(signal.SIGKILL, step.down)
 
@@ -72,11 +72,12 @@ class Chaos:
             await asyncio.sleep(0.5)
         return slot, []
 
-    async def _moment(self, stage: str) -> None:
-        """Wait until the stage has something to do, as far as the clients can tell."""
+    async def _moment(self, stage: str, partitions: Sequence[int]) -> None:
+        """Wait until a worker of these partitions has something to do, as far as the clients can tell."""
         until = time.monotonic() + FIND_MOMENT
         while time.monotonic() < until:
-            if any(talker.is_speaking if stage == "sentences" else talker.running for talker in self.talkers):
+            mine = [talker for talker in self.talkers if self.cluster.partition_of(talker.session) in partitions]
+            if any(talker.is_speaking if stage == "sentences" else talker.running for talker in mine):
                 return
             await asyncio.sleep(0.02)
 
@@ -95,7 +96,7 @@ class Chaos:
     async def freeze_open_sentence(self, step: Step) -> None:
         """The same for a worker that holds chunks of a sentence that has not ended."""
         slot, partitions = await self._working(step)
-        await self._moment("sentences")
+        await self._moment("sentences", partitions)
         self._note(step.kind, slot.name, partitions)
         self._freeze(slot)
 
