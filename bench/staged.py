@@ -8,7 +8,7 @@ from typing import Any
 
 from faust.contrib.asgi import bind_to_running_loop
 
-from agents.apps import guard, make_app
+from agents.apps import make_app
 from agents.logic import Logic
 from agents.unit import Unit
 from bench.layouts import Step
@@ -35,13 +35,11 @@ class Trivial(Logic):
 
 
 async def start(steps: Sequence[Step], settings: Settings) -> list[Any]:
-    """Faust apps that have joined their groups, watched as real ones are."""
+    """Faust apps that have started, watched by the watchdog as real ones are."""
     apps = [make_app(Trivial(step), settings) for step in steps]
     for app in apps:
         await app.stage.prepare()
         bind_to_running_loop(app)
         app.finalize()
     await asyncio.gather(*(app.start() for app in apps))
-    for app in apps:
-        guard(app)
     return apps
