@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from abc import ABC, abstractmethod
@@ -79,8 +80,10 @@ class LocalBroker(ABC):
         self.process.signal(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Let the broker stand still: it keeps its connections and answers nothing."""
+        """Let the broker stand still: it keeps its connections and answers nothing from here on."""
         self.process.signal(signal.SIGSTOP)
+        if self.process.pid is not None:
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)  # its threads stop one by one
 
     def thaw(self) -> None:
         """Let a frozen broker go on."""
