@@ -55,7 +55,7 @@ def draw(seed: int, kills: int) -> list[Step]:
     dice = random.Random(f"schedule {seed}")
     kinds = _kills(kills)
     for kind, share in OTHERS.items():
-        kinds += [kind] * (max(1, round(share * kills)) if kills >= SMALL else dice.random() < share * kills)
+        kinds += [kind] * max(kills >= SMALL, int(share * kills + dice.random()))
     dice.shuffle(kinds)
     return [_step(dice, kind) for kind in kinds]
 

@@ -13,7 +13,7 @@ from tests.chaos.run import run
 
 pytestmark = pytest.mark.e2e
 
-SEED, KILLS = 2, 8
+SEED, KILLS = 13, 8
 
 
 @pytest.mark.timeout(300)
