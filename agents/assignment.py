@@ -7,6 +7,7 @@ from typing import Any
 
 from faust.types import TP
 
+from agents.outputs import Outputs
 from pipeline.progress import Fence, Metadata, Progress
 
 
@@ -35,7 +36,7 @@ class Assignment:
         self.dead = False
         self.opening: asyncio.Task[None] | None = None
         self.epoch = 0
-        self.end = 0  # of the output, as far as acknowledged
+        self.outputs = Outputs()
         self.highest = -1  # input offset of which the read-back found an output
         self.memory: Any = None  # the stage's own, e.g. open sentences
         self.clock = 0.0  # highest record time taken, seconds since 1970
@@ -45,7 +46,7 @@ class Assignment:
         """Position and metadata that may be committed now."""
         position = self.progress.position()
         begun = self.progress.bound(position)
-        bound, epoch = (begun.output_end, begun.epoch) if begun else (self.end, self.epoch)
+        bound, epoch = (begun.output_end, begun.epoch) if begun else (self.outputs.end, self.epoch)
         starts = self.starts if position == self.progress.start else 0
         return position, Metadata(bound, epoch, self.progress.input_epoch, starts, self.epoch).dump()
 

@@ -110,7 +110,7 @@ class Stage:
                 assignment.progress.done(raw.offset)
                 return None
             source = stamp.source
-        assignment.progress.begun(raw.offset, assignment.end, assignment.epoch)
+        assignment.progress.begun(raw.offset, assignment.outputs.end, assignment.epoch)
         return Unit(self, raw, assignment, source)
 
     def _stamp_of(self, raw: Any) -> headers.Stamp | None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import faust
+import uvloop
 from aiokafka import errors
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faust.transport.drivers import TRANSPORTS
@@ -65,7 +66,9 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        thread, settings = ConsumerThread(self, loop=self.loop, beacon=self.beacon), self.app.stage.settings
+        settings, loop = self.app.stage.settings, uvloop.new_event_loop()
+        thread = ConsumerThread(self, thread_loop=loop, loop=self.loop, beacon=self.beacon)
+        thread._close_thread_loop_on_stop = True  # it closes only a loop that it made itself
         thread.fetch_wait_ms = settings.fetch_wait_ms
         thread.member_folder = settings.data_path / "members"
         # it keeps state on the class: each app needs one of its own

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agents.assignment import Assignment, Gone
@@ -71,7 +69,7 @@ class Unit:
         stamp = headers.stamp(source or self.source, assignment.epoch, self.raw.offset)
         future = await stage.send(value, self.session.encode(), assignment.tp.partition, stamp)
         self._holds += 1
-        future.add_done_callback(partial(self._delivered, release))
+        assignment.outputs.add(future, self, release)
 
     def hold(self) -> None:
         """Keep the record from being done until one more `release`."""
@@ -83,12 +81,3 @@ class Unit:
         if not self._holds and not self.assignment.dead:
             self.assignment.progress.done(self.raw.offset)
             self.stage.counts[self.outcome] += 1
-
-    def _delivered(self, release: Sequence[Unit], future: asyncio.Future[Any]) -> None:
-        error = asyncio.CancelledError() if future.cancelled() else future.exception()
-        if error is None:
-            self.assignment.end = future.result().offset + 1  # one partition: acknowledged in order
-            for unit in release:
-                unit.release()
-            self.release()
-        self.stage.delivered(error)

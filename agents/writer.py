@@ -70,7 +70,7 @@ class Writer:
         position, epoch, claim = opened
         if assignment.position is not None and assignment.position != position:
             await self.app.consumer.seek_to(assignment.tp, position)
-        assignment.epoch, assignment.end, assignment.ready = epoch, claim + 1, not assignment.dead
+        assignment.epoch, assignment.outputs.end, assignment.ready = epoch, claim + 1, not assignment.dead
         return assignment.ready
 
     async def claim(self, partition: int, epoch: int) -> int:

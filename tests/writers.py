@@ -139,7 +139,7 @@ class Member:
         place = {"partition": assignment.tp.partition, "timestamp_ms": None if at is None else round(at * 1000)}
         send = self.producer.raw.send_and_wait
         sent = await send(self.writer.output, encode(record), SESSION.encode(), headers=stamp, **place)
-        assignment.end = sent.offset + 1
+        assignment.outputs.end = sent.offset + 1
         return int(sent.offset)
 
     def take(self, assignment: Assignment, *offsets: int) -> None:
@@ -147,7 +147,7 @@ class Member:
         assignment.progress.fetched(offsets)
         for offset in offsets:
             assignment.progress.take(offset)
-            assignment.progress.begun(offset, assignment.end, assignment.epoch)
+            assignment.progress.begun(offset, assignment.outputs.end, assignment.epoch)
 
     async def commit(self, assignment: Assignment, *done: int) -> bool | None:
         """Report input records as done and commit what that gives."""

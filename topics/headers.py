@@ -42,7 +42,8 @@ def read_stamp(headers: Iterable[Header]) -> Stamp:
     Raises:
         ValueError: one of ours is not of its form.
     """
-    epoch, source, origin = UNSTAMPED
+    epoch, origin = 0, -1
+    source: Source | None = None
     for name, value in headers:
         if not name.startswith("rag-"):
             continue

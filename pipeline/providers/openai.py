@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ INSTRUCTIONS = (
 WITH_PASSAGES = (
     "Answer from these numbered passages and cite them as [1], [2]. If they do not hold the answer, say so.\n\n"
 )
+READ_OUT = 0.2  # seconds for a server to end its response after the last event
 PASSAGES_WIDTH = 3_000  # columns of knowledge that go with a question
 
 # Options of a batch task that are for the pipeline and mean nothing to a model.
@@ -75,6 +77,7 @@ class OpenAIProvider(Provider):
             async for data in events:
                 if data.strip() == "[DONE]":
                     reason = reason or "stop"
+                    await _read_out(events)
                     break
                 chunk = self._chunk(data)
                 usage = chunk.get("usage") or usage
@@ -147,6 +150,14 @@ def messages(asked: Asked, sources: Sequence[Mapping[str, Any]]) -> list[dict[st
     for turn in asked.context:
         said += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
     return [*said, {"role": "user", "content": asked.text}]
+
+
+async def _read_out(events: AsyncGenerator[str, None]) -> None:
+    """Read to the end of the body: a connection left in the middle of one cannot serve the next question."""
+    with suppress(TimeoutError, ProviderError):
+        async with asyncio.timeout(READ_OUT):
+            async for _ in events:
+                pass
 
 
 def _choice(chunk: Mapping[str, Any]) -> tuple[str, str | None]:

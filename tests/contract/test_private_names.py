@@ -29,6 +29,7 @@ LEANED_ON: dict[Any, list[str]] = {
         "_ensure_consumer",
         "on_start",
         "thread_loop",
+        "_close_thread_loop_on_stop",
     ],
     driver.Consumer: [
         "_new_consumer_thread",
