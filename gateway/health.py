@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from fastapi import APIRouter, Response
 
 from gateway.bus import Bus
@@ -95,8 +95,10 @@ class Probe:
 
     async def _groups(self, admin: AIOKafkaAdminClient) -> dict[str, dict[str, Any]]:
         names = [group_of(stage, Lane.LIVE, self._settings.topic_prefix) for stage in STAGES]
-        # One group a request: the embedded broker garbles the second.
-        found = [response.to_object() for name in names for response in await admin.describe_consumer_groups([name])]
+        try:  # one group a request: the embedded broker garbles the second
+            found = [answer.to_object() for name in names for answer in await admin.describe_consumer_groups([name])]
+        except GroupCoordinatorNotAvailableError:  # a new cluster has none before its first group
+            return {}
         return {group["group"]: group for answer in found for group in answer["groups"]}
 
 
