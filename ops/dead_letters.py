@@ -132,7 +132,7 @@ class Choice:
 
 async def find_letters(consumer: AIOKafkaConsumer, settings: Settings, choice: Choice) -> list[Letter]:
     """The dead letters of a choice, oldest first; those of a session in the order in which they failed."""
-    partitions = await partitions_of(consumer, DEAD_LETTERS.on(prefix=settings.topic_prefix))
+    partitions = await partitions_of(settings, DEAD_LETTERS.on(prefix=settings.topic_prefix))
     places = await starts(consumer, partitions, choice.since, settings)
     letters = [read_letter(raw) async for raw in read_range(consumer, places)]
     return sorted(filter(choice.takes, letters), key=lambda letter: (letter.time, letter.place))
@@ -145,7 +145,7 @@ async def get_letters(consumer: AIOKafkaConsumer, settings: Settings, named: Seq
         DeadLetterError: nothing stands at one of them.
     """
     topic = DEAD_LETTERS.on(prefix=settings.topic_prefix)
-    known = {tp.partition for tp in await partitions_of(consumer, topic)}
+    known = {tp.partition for tp in await partitions_of(settings, topic)}
     found: dict[Place, Letter] = {}
     for place in sorted(set(named)):
         if place.partition in known:

@@ -200,7 +200,7 @@ async def _redrive(settings: Settings, named: Sequence[Place], choice: Choice, *
                 print(f"{letter.place!s:<8} {_outcome(judged)}")
         due = [judged for judged in plan.values() if isinstance(judged, Resend)]
         if write:
-            async for resend, place in send_again(consumer, settings, due):
+            async for resend, place in send_again(settings, due):
                 print(f"{resend.letter.place!s:<8} sent: {resend.topic} {place}", flush=True)
     refused = f", {len(plan) - len(due)} refused" if len(plan) > len(due) else ""
     print(f"{len(due)} sent{refused}." if write else f"{len(due)} would be sent{refused}; --yes sends them.")

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from ops.admin import wait_for_broker
+from ops.admin import topic_states, wait_for_broker
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 
@@ -30,15 +30,16 @@ async def log_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         raise BrokerError(f"Kafka at {settings.kafka_bootstrap_servers} refused: {exc}") from exc
 
 
-async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+async def partitions_of(settings: Settings, topic: str) -> list[TopicPartition]:
     """Every partition of a topic.
 
     Raises:
         BrokerError: there is no such topic.
     """
-    if topic not in await consumer.topics():  # asking for a missing one by name would create it on some brokers
+    count = {state.name: state.partitions for state in await topic_states(settings)}.get(topic, 0)
+    if not count:
         raise BrokerError(f"Kafka has no topic {topic}. Run `realtime-rag topics create`, or correct TOPIC_PREFIX.")
-    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+    return [TopicPartition(topic, number) for number in range(count)]
 
 
 async def starts(

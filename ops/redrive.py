@@ -128,8 +128,8 @@ async def find_sent(consumer: AIOKafkaConsumer, settings: Settings, resends: Seq
     partitions of the letters' sessions.
     """
     wanted: defaultdict[TopicPartition, set[Letter]] = defaultdict(set)
-    for resend in resends:
-        wanted[await _target(consumer, resend)].add(resend.letter)
+    for resend, tp in (await _targets(settings, resends)).items():
+        wanted[tp].add(resend.letter)
     reasons: dict[Letter, str] = {}
     for tp, letters in wanted.items():
         reasons |= await _sent_in(consumer, settings, tp, {str(letter.place): letter for letter in letters})
@@ -159,18 +159,20 @@ def _marks(raw: Any) -> list[str]:
     return [value.decode("ascii", "replace") for name, value in raw.headers if name == headers.REDRIVEN and value]
 
 
-async def _target(consumer: AIOKafkaConsumer, resend: Resend) -> TopicPartition:
+async def _targets(settings: Settings, resends: Sequence[Resend]) -> dict[Resend, TopicPartition]:
+    partitions = {topic: await partitions_of(settings, topic) for topic in {resend.topic for resend in resends}}
+    return {resend: _target(resend, partitions[resend.topic]) for resend in resends}
+
+
+def _target(resend: Resend, partitions: list[TopicPartition]) -> TopicPartition:
     """The partition of the session; without a key, which is a session of its own, where the record stood."""
-    partitions = await partitions_of(consumer, resend.topic)
     if resend.letter.key is None:
         return partitions[resend.letter.origin.partition % len(partitions)]
     chosen: TopicPartition = DefaultPartitioner()(resend.letter.key, partitions, partitions)
     return chosen
 
 
-async def send_again(
-    consumer: AIOKafkaConsumer, settings: Settings, resends: Sequence[Resend]
-) -> AsyncIterator[tuple[Resend, Place]]:
+async def send_again(settings: Settings, resends: Sequence[Resend]) -> AsyncIterator[tuple[Resend, Place]]:
     """Write them one after the other, each acknowledged before the next; gives where each stands.
 
     Raises:
@@ -179,8 +181,7 @@ async def send_again(
     options = settings.kafka_client() | {"acks": "all", "enable_idempotence": not settings.kafka_embedded}
     try:
         async with AIOKafkaProducer(**options, max_request_size=2 * 1024 * 1024) as producer:
-            for resend in resends:
-                tp = await _target(consumer, resend)
+            for resend, tp in (await _targets(settings, resends)).items():
                 place = (resend.letter.key, tp.partition)
                 stored = await producer.send_and_wait(tp.topic, resend.value, *place, headers=resend.headers)
                 yield resend, Place(stored.partition, stored.offset)
