@@ -93,7 +93,7 @@ async def _run(settings: Settings) -> int:
 def demo(
     transcript: Annotated[list[Path] | None, typer.Option(help="a recorded conversation; may be given again")] = None,
     knowledge: Annotated[Path | None, typer.Option(help="folder of documents to answer from")] = None,
-    speed: Annotated[float, typer.Option(min=0.1, help="how many times faster than people speak")] = 25.0,
+    speed: Annotated[float, typer.Option(min=0.1, help="how many times faster than people speak")] = 40.0,
 ) -> None:
     """Stream recorded conversations through a service that is started for it, and show what comes back."""
     transcripts = transcript or sorted((EXAMPLES / "conversations").iterdir())

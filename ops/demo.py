@@ -29,7 +29,7 @@ class DemoError(RagError):
 
 
 async def run_demos(
-    url: str, transcripts: Sequence[Path], *, speed: float = 25.0, seed: int = 1, console: Console | None = None
+    url: str, transcripts: Sequence[Path], *, speed: float = 40.0, seed: int = 1, console: Console | None = None
 ) -> int:
     """Play conversations one after the other; the last line printed is the summary of all. Returns the exit code.
 
@@ -50,7 +50,7 @@ async def run_demo(
     url: str,
     transcript: Path,
     *,
-    speed: float = 25.0,
+    speed: float = 40.0,
     seed: int = 1,
     patience: float = 60.0,
     habits: Habits | None = None,
