@@ -8,6 +8,7 @@ from typing import Any
 from faust.types import TP
 
 from agents.outputs import Outputs
+from agents.suspicion import Suspicion
 from pipeline.progress import Fence, Metadata, Progress
 
 
@@ -32,6 +33,7 @@ class Assignment:
         self.progress = Progress(position or 0, self.inherited.input_epoch if self.inherited else 0)
         self.fence = Fence(self.progress.input_epoch)  # of the input, at `progress.taken`
         self.committed = (position, metadata)  # what the coordinator is known to have
+        self.suspicion = Suspicion(position or 0, self.inherited.starts if self.inherited else 0)
         self.ready = False  # opened: may be fed
         self.dead = False
         self.opening: asyncio.Task[None] | None = None
@@ -47,13 +49,13 @@ class Assignment:
         position = self.progress.position()
         begun = self.progress.bound(position)
         bound, epoch = (begun.output_end, begun.epoch) if begun else (self.outputs.end, self.epoch)
-        starts = self.starts if position == self.progress.start else 0
+        starts = self.suspicion.at(position, is_idle=not self.progress.open())
         return position, Metadata(bound, epoch, self.progress.input_epoch, starts, self.epoch).dump()
 
     @property
     def starts(self) -> int:
-        """How often a process has started at this position, this time included."""
-        return (self.inherited.starts if self.inherited else 0) + 1
+        """What a commit at the position says of starts, this one included."""
+        return self.suspicion.at(self.suspicion.position)
 
     def die(self) -> None:
         """Stop everything of this assignment."""

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from agents.alone import guarded, is_suspicious
 from agents.assignment import Assignment, Gone
 from agents.metrics import handler_seconds
 from agents.unit import Unit
@@ -43,16 +44,20 @@ class Lanes:
 
     def spawn(self) -> None:
         """Start as many workers as there are lanes to serve and the bound allows."""
-        free = min(self.concurrency - len(self._workers), len(self._ready)) if self.stage.feeding else 0
+        free = min(self._width() - len(self._workers), len(self._ready)) if self.stage.feeding else 0
         for _ in range(free):
             task = asyncio.get_running_loop().create_task(self._work())
             self._workers[task] = None
             task.add_done_callback(self._worker_done)
 
+    def _width(self) -> int:
+        """One as long as a record is looked for that kills its process."""
+        return 1 if is_suspicious(self.stage) else self.concurrency
+
     async def _work(self) -> None:
         me = asyncio.current_task()
         assert me is not None
-        while self._ready and self.stage.feeding and not self.stage.was_frozen():
+        while self._may_go_on():
             lane = self._ready.popleft()
             unit = self._workers[me] = lane.popleft()
             try:
@@ -61,12 +66,16 @@ class Lanes:
                 self._workers[me] = None
                 self._put_back(lane, (unit.assignment, unit.session))
 
+    def _may_go_on(self) -> bool:
+        may = self._ready and self.stage.feeding and len(self._workers) <= self._width()
+        return bool(may) and not self.stage.was_frozen()
+
     async def _handle(self, unit: Unit) -> None:
         stage = self.stage
         try:
             await stage.until(lambda: stage.undelivered < stage.max_undelivered)
             began = time.perf_counter()
-            await stage.logic.handle(unit)
+            await guarded(stage, unit, stage.logic.handle)
             self._seconds.observe(time.perf_counter() - began)
             unit.release()
         except Gone:

@@ -16,6 +16,7 @@ from typing import Any
 
 from aiokafka.errors import IllegalStateError
 
+from agents.alone import forgive, guarded, watched
 from agents.assignment import Assignment, Gone
 from agents.dead_letters import bury
 from agents.lanes import Lanes
@@ -123,9 +124,11 @@ class Stage:
     async def _arrive(self, unit: Unit) -> None:
         try:
             unit.record = decode(self.logic.input, unit.raw.value)
-            if await self.logic.arrive(unit):
+            if self.lanes.concurrency and await self.logic.arrive(unit):
                 self.lanes.push(unit)
                 return
+            if not self.lanes.concurrency:
+                await guarded(self, unit, self.logic.arrive)
         except Gone:
             raise
         except DecodeError as exc:
@@ -180,6 +183,8 @@ class Stage:
     def open(self, assignment: Assignment) -> None:
         """Take over a partition in the background; it is fed when it is ready."""
         assignment.memory = self.logic.new_memory()
+        if assignment.suspicion.watch(watched(self.lanes.concurrency)):
+            log.warning("%s/%d: processes were killed at %s: records run alone", *assignment.tp, assignment.position)
         assignment.opening = asyncio.get_running_loop().create_task(self._open(assignment))
 
     async def _open(self, assignment: Assignment) -> None:
@@ -262,6 +267,7 @@ class Stage:
     async def drain(self, stopping: bool) -> None:
         """Start nothing new and give running handlers some time; at shutdown cancel what is left."""
         self.pause()
+        forgive(self)
         drain_timeout = self.settings.drain_timeout
         if stopping and self.exit_after is not None:  # what follows can hang when the broker is away; leaving is safe
             timer = threading.Timer(drain_timeout + self.exit_after, os._exit, (1,))

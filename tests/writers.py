@@ -133,12 +133,14 @@ class Member:
         """Out of the group as if its session had ended; what it holds in its hands stays there."""
         await self.fetcher._coordinator.close()
 
-    async def write(self, assignment: Assignment, record: Record, source: Source, at: float | None = None) -> int:
+    async def write(
+        self, assignment: Assignment, record: Record, source: Source, at: float | None = None, session: str = SESSION
+    ) -> int:
         """One output as a unit writes it, at a record time in seconds; gives its offset."""
         stamp = headers.stamp(source, assignment.epoch, source.offset)
         place = {"partition": assignment.tp.partition, "timestamp_ms": None if at is None else round(at * 1000)}
         send = self.producer.raw.send_and_wait
-        sent = await send(self.writer.output, encode(record), SESSION.encode(), headers=stamp, **place)
+        sent = await send(self.writer.output, encode(record), session.encode(), headers=stamp, **place)
         assignment.outputs.end = sent.offset + 1
         return int(sent.offset)
 
