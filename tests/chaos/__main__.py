@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import math
 import random
 import sys
 import tempfile
@@ -24,6 +25,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").partition(":")[0])
     parser.add_argument("--kills", type=int, default=200, help="SIGKILLs of workers, gateways and broker")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="the same seed draws the same faults")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="no more faults after so long")
     parser.add_argument("--folder", type=Path, help="for logs and evidence; default: one under the temporary folder")
     parser.add_argument("--check", type=Path, help="judge the evidence of an earlier run again")
     return parser.parse_args()
@@ -34,13 +36,13 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-async def whole_run(seed: int, kills: int, folder: Path) -> Report:
+async def whole_run(seed: int, kills: int, folder: Path, minutes: float) -> Report:
     """Start a Kafka, run, judge."""
     broker = brokers.own_kafka(lambda: folder / "kafka")
     if broker is None:
         sys.exit(f"chaos {brokers.MISSING}")
     async with broker:
-        outcome = await run(seed, kills, broker, folder, tell)
+        outcome = await run(seed, kills, broker, folder, tell, minutes * 60)
     return judged(seed, kills, outcome.evidence, outcome.told)
 
 
@@ -61,7 +63,7 @@ def main() -> int:
     else:
         folder = given.folder or Path(tempfile.mkdtemp(prefix=f"realtime-rag-chaos-{given.seed}-"))
         tell(f"seed {given.seed}, {given.kills} kills, evidence in {folder / 'evidence'}")
-        found = asyncio.run(whole_run(given.seed, given.kills, folder.resolve()))
+        found = asyncio.run(whole_run(given.seed, given.kills, folder.resolve(), given.minutes))
     print(found.line, flush=True)
     return 1 if found.failures else 0
 

@@ -105,6 +105,10 @@ class Cluster:
         """The slots of a stage, or of the gateways."""
         return [slot for slot in self.slots.values() if slot.stage == stage]
 
+    def starting(self) -> int:
+        """How many that should run do not work yet."""
+        return sum(slot.is_wanted and not slot.is_frozen and not slot.is_up for slot in self.slots.values())
+
     def gateways(self) -> dict[str, int]:
         """Their names and ports."""
         return {slot.name: slot.settings.port for slot in self.of("gateway")}

@@ -15,6 +15,7 @@ from tests.chaos.talkers import Talker
 FROZEN = 15.0  # seconds that a process stands still: longer than the group waits for it
 BROKER_FROZEN = 13.0  # seconds; the same for all at once
 FIND_VICTIM = 20.0  # seconds
+MOST_STARTING = 2  # processes, when the next fault comes
 FIND_MOMENT = 3.0  # seconds until a fault happens at any moment
 
 
@@ -27,15 +28,25 @@ class Chaos:
         self._behind: set[asyncio.Task[None]] = set()
         self._broker_is_away = False
 
-    async def run(self, steps: Sequence[Step], tell: Callable[[str], None]) -> None:
-        """One step after the other; what stands still does so while others follow."""
+    async def run(self, steps: Sequence[Step], tell: Callable[[str], None], seconds: float) -> None:
+        """One step after the other, for so long; what stands still does so while others follow."""
+        until = time.monotonic() + seconds
         for number, step in enumerate(steps, start=1):
             await asyncio.sleep(step.gap)
+            await self._calm()
+            if time.monotonic() > until:
+                break
             tell(f"{number}/{len(steps)} {step.kind} {step.stage if 'worker' in step.kind else ''}")
             act: Callable[[Step], Awaitable[None]] = getattr(self, step.kind)
             await act(step)
         while self._behind:
             await asyncio.gather(*self._behind)
+
+    async def _calm(self) -> None:
+        """Let those that start come up: a fault that meets a standstill shows nothing."""
+        until = time.monotonic() + FIND_VICTIM
+        while self.cluster.starting() > MOST_STARTING and time.monotonic() < until:
+            await asyncio.sleep(0.1)
 
     def _note(self, kind: str, target: str, partitions: Sequence[int] = ()) -> None:
         self.done.append(Fault(time.time(), kind, target, list(partitions)))

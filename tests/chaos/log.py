@@ -104,6 +104,14 @@ class Log:
                 asked[said.session][public_id(said)] = said.entry.value["text"]
         return asked
 
+    def answers(self, session: str) -> dict[str, set[str]]:
+        """Of each answered question of a session the whole text, as its end on the topic has it."""
+        texts: dict[str, set[str]] = defaultdict(set)
+        for said in self.said["answers"]:
+            if said.session == session and said.kind == "done" and said.entry.value["why"] == "ok":
+                texts[public_id(said)].add(said.entry.value.get("text", ""))
+        return texts
+
     def tasks(self, stage: str) -> list[Task]:
         """The valid records of a stage's input."""
         finished = {"sentences": self._heard, "questions": self._judged, "answers": self._answered}[stage]()

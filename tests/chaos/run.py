@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,7 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.evidence import Evidence, read_topics
 from tests.chaos.faults import Chaos
 from tests.chaos.provider import MoodyProvider, moody_provider
-from tests.chaos.schedule import draw
+from tests.chaos.schedule import Step, draw
 from tests.chaos.speech import Speaker
 from tests.chaos.talkers import Talker
 from tests.client import until_ready
@@ -35,8 +36,13 @@ class Outcome(NamedTuple):
     told: dict[str, Any]
 
 
-async def run(seed: int, kills: int, broker: LocalBroker, folder: Path, tell: Callable[[str], None]) -> Outcome:
-    """A run on a started broker that nobody else uses; logs of the processes go into the folder."""
+async def run(
+    seed: int, kills: int, broker: LocalBroker, folder: Path, tell: Callable[[str], None], seconds: float = math.inf
+) -> Outcome:
+    """A run on a started broker that nobody else uses, with faults for at most so many seconds.
+
+    Logs of the processes and the evidence go into the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     settings = Settings(
         kafka_bootstrap_servers=broker.bootstrap_servers, topic_prefix=PREFIX, data_path=folder, drain_timeout=4.0
@@ -48,7 +54,7 @@ async def run(seed: int, kills: int, broker: LocalBroker, folder: Path, tell: Ca
             for slot in cluster.of("gateway"):
                 await until_ready(slot.settings, READY_WITHIN)
             tell(f"ready after {time.monotonic() - began:.0f} s")
-            chaos = await _live_through(seed, kills, cluster, evidence, tell)
+            chaos = await _live_through(draw(seed, kills + 1 + kills // SPARE), seed, cluster, evidence, tell, seconds)
         assert isinstance(provider.server, MoodyProvider)
         evidence.calls, evidence.faults = provider.server.calls(), chaos.done
     evidence.entries, evidence.commits = await read_topics(broker.bootstrap_servers, PREFIX)
@@ -58,7 +64,7 @@ async def run(seed: int, kills: int, broker: LocalBroker, folder: Path, tell: Ca
 
 
 async def _live_through(
-    seed: int, kills: int, cluster: Cluster, evidence: Evidence, tell: Callable[[str], None]
+    steps: list[Step], seed: int, cluster: Cluster, evidence: Evidence, tell: Callable[[str], None], seconds: float
 ) -> Chaos:
     talkers = [
         Talker(f"c{number}", random.Random(f"{seed} talker {number}"), cluster.gateways) for number in range(CLIENTS)
@@ -70,7 +76,7 @@ async def _live_through(
                 speaker = Speaker(talker, random.Random(f"{seed} speaker {talker.name}"))
                 group.create_task(speaker.speak(stop))
             await asyncio.sleep(WARM)
-            await chaos.run(draw(seed, kills + 1 + kills // SPARE), tell)
+            await chaos.run(steps, tell, seconds)
             tell("no more faults; clients ask their last questions")
             stop.set()
         tell("late viewers read everything again")

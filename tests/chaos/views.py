@@ -32,8 +32,8 @@ class SessionView:
         shown: connections on which chunks of each answer came, and its attempts.
     """
 
-    def __init__(self, session: str, asked: Mapping[str, str]) -> None:
-        self.session, self.asked = session, asked
+    def __init__(self, session: str, asked: Mapping[str, str], answers: Mapping[str, set[str]]) -> None:
+        self.session, self.asked, self.answers = session, asked, answers
         self.counts: Counter[str] = Counter()
         self.notes: list[str] = []
         self.outcomes: Counter[str] = Counter()
@@ -46,6 +46,7 @@ class SessionView:
         self._connection = 0
         self._running: str | None = None
         self._place: dict[str, tuple[int, int]] = {}  # attempt and next index of each answer
+        self._text = ""  # of the running attempt
         self._announced: dict[str, int] = {}
         self._withdrawn: set[str] = set()
         self._last_question: Source = BEFORE_ALL
@@ -132,7 +133,10 @@ class SessionView:
             self.find(INDEX, f"{_short(message)}, expected {expected} of {self._announced.get(question)}")
         self._place[question] = (attempt, index + 1)
         self.shown[question].add((attempt, self._connection))
+        self._text = message.get("content", "") if index == 0 else self._text + message.get("content", "")
         if message["final"]:
+            if self._text not in self.answers.get(question, {""}):
+                self.find(INDEX, f"the chunks of {question} are not its text: {self._text!r}")
             self._ends(question, needs_idle=True)
 
     def _ends(self, question: str, *, needs_idle: bool, in_turn: bool = True) -> None:

@@ -54,7 +54,7 @@ def answers() -> list[Entry]:
         middle("answers", 1, 1.3, "0.20", {"type": "begin", "attempt": 100, "question": "How long?"}),
         middle("answers", 2, 1.4, "0.20", {"type": "piece", "attempt": 100, "index": 0, "text": "Five "}),
         middle("answers", 3, 2.3, "1.9", {"type": "verdict", "kind": "not_a_question"}),
-        middle("answers", 4, 2.4, "0.20", {"type": "done", "attempt": 100, "index": 1, "why": "ok"}),
+        middle("answers", 4, 2.4, "0.20", {"type": "done", "attempt": 100, "index": 1, "why": "ok", "text": "Five "}),
         middle("answers", 5, 3.3, "2.20", {"type": "begin", "attempt": 100, "question": "What?"}),
         middle("answers", 6, 3.5, "2.20", {"type": "done", "attempt": 100, "index": 0, "why": "cancelled"}),
     ]
@@ -64,8 +64,11 @@ def status(stage: str, question_id: str, **fields: Any) -> dict[str, Any]:
     return {"type": "status", "stage": stage, "question_id": question_id, **fields}
 
 
-def chunk(index: int, *, question_id: str = QUESTION, attempt: int = 100, final: bool = False) -> dict[str, Any]:
-    return {"type": "answer", "question_id": question_id, "attempt": attempt, "stream_index": index, "final": final}
+def chunk(
+    index: int, content: str = "", *, question_id: str = QUESTION, attempt: int = 100, final: bool = False
+) -> dict[str, Any]:
+    place = {"question_id": question_id, "attempt": attempt, "stream_index": index}
+    return {"type": "answer", **place, "content": content, "final": final}
 
 
 def ack(number: int) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def told() -> list[dict[str, Any]]:
         ack(0),
         status("analyzing", QUESTION),
         status("querying_rag", QUESTION, attempt=100),
-        chunk(0),
+        chunk(0, "Five "),
         ack(1),
         status("waiting_for_question", STATEMENT),
         chunk(1, final=True),
@@ -132,6 +135,7 @@ PLANTED: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a chunk is missing": (without(3), "indexes"),
     "a chunk comes twice": (with_at(4, chunk(0)), "indexes"),
     "a chunk comes after the end": (with_at(8, chunk(2)), "indexes"),
+    "a chunk is of another answer": ([*told()[:3], chunk(0, "Six "), *told()[4:]], "indexes"),
     "a new attempt is not announced": (with_at(4, chunk(0, attempt=200)), "indexes"),
     "a question begins while another runs": (with_at(4, status("analyzing", "s/0.30")), "order"),
     "a chunk of a question that does not run": (with_at(4, chunk(0, question_id=LATER)), "order"),
