@@ -65,7 +65,13 @@ class Answering:
         taken, waiting.supersedes = waiting.supersedes, []
         sources = [str(source) for source in withdrawn_sources(taken)]
         attempt = attempt_number(epoch, retry)
-        begin = Begin(question=waiting.text, attempt=attempt, mode=waiting.mode, withdrawn=sources)
+        begin = Begin(
+            question=waiting.text,
+            attempt=attempt,
+            mode=waiting.mode,
+            withdrawn=sources,
+            redrive_of=waiting.unit.redrive_of,
+        )
         await self.stage.say(waiting.unit, begin, release=withdrawn_units(taken))
         self.text = ""
 

@@ -48,6 +48,12 @@ class Unit:
         """When the record was written, seconds since 1970."""
         return float(self.raw.timestamp) / 1000
 
+    @property
+    def redrive_of(self) -> str | None:
+        """The public id that failed, where this was sent again from the dead letters."""
+        redriven = headers.redriven(self.raw.headers)
+        return redriven.partition(b" ")[2].decode("utf-8", "replace") or None if redriven else None
+
     async def emit(self, record: Record, source: Source | None = None, release: Sequence[Unit] = ()) -> None:
         """Queue an output of this session; this record is not done before the broker has stored it.
 
@@ -67,6 +73,8 @@ class Unit:
         if len(value) > MAX_RECORD:
             raise TooLarge(f"a {type(record).__name__} of {len(value)} bytes; a topic takes {MAX_RECORD}")
         stamp = headers.stamp(source or self.source, assignment.epoch, self.raw.offset)
+        if (redriven := headers.redriven(self.raw.headers)) is not None:
+            stamp.append((headers.REDRIVEN, redriven))
         future = await stage.send(value, self.session.encode(), assignment.tp.partition, stamp)
         self._holds += 1
         assignment.outputs.add(future, self, release)

@@ -111,7 +111,7 @@ def read_letter(raw: Any) -> Letter:
         topic=topic,
         origin=origin,
         source=source,
-        redrive_of=said.get(headers.REDRIVEN, ""),
+        redrive_of=said.get(headers.REDRIVEN, "").partition(" ")[0],
         foreign=tuple(header for header in raw.headers if not header[0].startswith("rag-")),
     )
 

@@ -52,8 +52,9 @@ class Resend:
 
     @property
     def headers(self) -> list[headers.Header]:
-        """Foreign headers as they came, and where it comes from."""
-        return [*self.letter.foreign, (headers.REDRIVEN, str(self.letter.place).encode())]
+        """Foreign headers as they came, and what it comes from."""
+        mark = f"{self.letter.place} {self.letter.question_id}".strip()
+        return [*self.letter.foreign, (headers.REDRIVEN, mark.encode())]
 
     @property
     def acts_at_once(self) -> bool:
@@ -146,17 +147,13 @@ async def _sent_in(
     async for raw in read_range(consumer, places):
         if raw.offset == begin > 0:
             oldest = raw.timestamp / 1000
-        for mark in _marks(raw):
-            if mark in letters:
-                found[letters[mark]] = f"it was sent before: {tp.topic} {Place(raw.partition, raw.offset)}"
+        mark = (headers.redriven(raw.headers) or b"").partition(b" ")[0].decode("ascii", "replace")
+        if mark in letters:
+            found[letters[mark]] = f"it was sent before: {tp.topic} {Place(raw.partition, raw.offset)}"
     if oldest is not None:
         gone = f"{tp.topic} does not reach back to it any more, so it may have been sent before"
         return {letter: gone for letter in letters.values() if letter.time < oldest} | found
     return found
-
-
-def _marks(raw: Any) -> list[str]:
-    return [value.decode("ascii", "replace") for name, value in raw.headers if name == headers.REDRIVEN and value]
 
 
 async def _targets(settings: Settings, resends: Sequence[Resend]) -> dict[Resend, TopicPartition]:

@@ -15,7 +15,9 @@ ERROR = "rag-error"
 STAGE = "rag-stage"
 ATTEMPT = "rag-attempt"
 ORIGIN = "rag-origin"  # topic/partition/offset of a dead letter
-REDRIVEN = "rag-redriven"
+REDRIVEN = (
+    "rag-redriven"  # place of the dead letter that this, or what it was made from, was sent again from; then its id
+)
 
 Header = tuple[str, bytes | None]
 
@@ -61,6 +63,14 @@ def read_stamp(headers: Iterable[Header]) -> Stamp:
 def stamp(source: Source, epoch: int, origin: int) -> list[Header]:
     """Headers of an output: what it is about, by whom, made from which input offset."""
     return [(SOURCE, b"%d.%d" % source), (EPOCH, b"%d" % epoch), (FROM, b"%d" % origin)]
+
+
+def redriven(headers: Iterable[Header]) -> bytes | None:
+    """The header of a record that was sent again from the dead letters; its outputs carry it too."""
+    for name, value in headers:
+        if name == REDRIVEN:
+            return value
+    return None
 
 
 def claim_stamp(epoch: int) -> list[Header]:

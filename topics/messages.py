@@ -140,12 +140,16 @@ class Reply(Record, tag="reply", frozen=True, kw_only=True):
 
 
 class Begin(Record, tag="begin", frozen=True, kw_only=True):
-    """A question is being answered; `withdrawn` names the sources of the questions that it supersedes."""
+    """A question is being answered; `withdrawn` names the sources of the questions that it supersedes.
+
+    `redrive_of` is the public id that failed, where this was sent again from the dead letters.
+    """
 
     question: str
     attempt: int
     mode: Mode = "standard"
     withdrawn: list[str] = []
+    redrive_of: str | None = None
 
 
 class Piece(Record, tag="piece", frozen=True, kw_only=True):

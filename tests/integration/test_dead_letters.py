@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -17,6 +18,7 @@ from ops.admin import admin_client
 from ops.cli import app
 from pipeline.errors import RagError
 from pipeline.settings import Settings
+from tests.brokers import Broker, with_topics
 from tests.providers import Scripted, scripted_provider
 from tests.scripted_openai import Reply
 from tests.workers import Stored, dead_letters, stored, stored_until, told_until, working, write
@@ -107,6 +109,7 @@ async def test_a_sentence_that_failed_is_told_to_its_client_and_answered_when_se
         told = await told_until(kafka_settings, "call", "SERVER_ERROR", "idle")
     assert told.stages == ["waiting_for_question", "analyzing", "querying_rag", "idle"]
     assert told.text == "Five days."
+    assert told.messages[told.position("analyzing")]["redrive_of"] == question_id
 
 
 async def test_letters_are_listed_by_stage_session_and_age(kafka_settings: Settings) -> None:
@@ -198,6 +201,15 @@ async def test_a_letter_older_than_transcripts_is_not_sent_by_accident(kafka_set
     result = await dlq(kafka_settings, "redrive", place, "--yes")
     assert "does not reach back to it" in result.output
     assert [item.record.text for item in await sent(kafka_settings)] == ["later"]
+
+
+async def test_the_embedded_broker_keeps_letters_too(tansu: Broker, tmp_path: Path) -> None:
+    async with with_topics(tansu, tmp_path) as settings:
+        places = await fail(settings, TRANSCRIPTS, "call", b'{"text": "one"}', b'{"text": "two"}')
+        for _ in range(2):
+            result = await dlq(settings, "redrive", "--all", "--since", "1h", "--yes")
+        assert result.output.count("sent before") == len(places) == 2
+        assert "no dead letter at 0:99" in str((await dlq(settings, "show", "0:99")).exception)
 
 
 @pytest.mark.parametrize("words", [[], ["0:1", "--all"], ["0:1", "--session", "x"], ["--all", "--since", "yesterday"]])

@@ -98,6 +98,11 @@ def test_a_standard_question_begins_with_analyzing_and_querying_rag() -> None:
     ]
 
 
+def test_a_question_sent_again_from_the_dead_letters_says_which_it_was() -> None:
+    _, messages = play(begin(redrive_of="call/2.8"))
+    assert messages[0]["redrive_of"] == "call/2.8"
+
+
 def test_an_instant_query_says_instant_twice() -> None:
     _, messages = play(begin(Q7, mode="instant"))
     assert [(message["stage"], message["mode"]) for message in messages] == [

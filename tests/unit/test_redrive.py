@@ -62,7 +62,7 @@ def test_a_letter_with_odd_headers_can_be_read_and_not_sent(headers: list[tuple[
 def test_a_record_of_transcripts_is_sent_untouched(value: bytes) -> None:
     resend = resend_of(letter(TRANSCRIPTS, value))
     assert resend.value == value
-    assert resend.headers == [("traceparent", b"00"), ("rag-redriven", b"3:17")]
+    assert resend.headers == [("traceparent", b"00"), ("rag-redriven", b"3:17 call/9.4")]
 
 
 def test_an_id_is_left_out_as_a_second_record_of_it_would_be_dropped() -> None:
