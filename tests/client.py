@@ -66,7 +66,8 @@ class Client:
             async with asyncio.timeout(seconds), self._heard:
                 await self._heard.wait_for(lambda: condition(self.told))
         except TimeoutError:
-            raise AssertionError(f"was only told {self.told.marks}") from None
+            errors = [message for message in self.messages if message["type"] == "error"]
+            raise AssertionError(f"was only told {self.told.marks}; {errors}") from None
         return self.told
 
     async def until_acks(self, number: int, seconds: float = 30.0) -> None:

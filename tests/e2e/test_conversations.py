@@ -27,7 +27,11 @@ CONVERSATIONS = {"en": "committee.en.jsonl", "zh": "schools.zh.jsonl"}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Told]]:
     """What a client was told of each conversation by a service on the embedded broker."""
-    settings = Settings(data_path=tmp_path_factory.mktemp("data"), knowledge_path=ROOT / "examples" / "knowledge")
+    settings = Settings(
+        data_path=tmp_path_factory.mktemp("data"),
+        knowledge_path=ROOT / "examples" / "knowledge",
+        sentence_max_silence=20.0,  # people did not pause where this machine does
+    )
     async with up(settings, free_ports=True, log=None) as service:
         yield {lang: await _hold(service.settings, name) for lang, name in CONVERSATIONS.items()}
 
