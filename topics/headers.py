@@ -15,9 +15,7 @@ ERROR = "rag-error"
 STAGE = "rag-stage"
 ATTEMPT = "rag-attempt"
 ORIGIN = "rag-origin"  # topic/partition/offset of a dead letter
-REDRIVEN = (
-    "rag-redriven"  # place of the dead letter that this, or what it was made from, was sent again from; then its id
-)
+REDRIVEN = "rag-redriven"  # place and public id of the dead letter that this comes from, having been sent again
 
 Header = tuple[str, bytes | None]
 
