@@ -1,4 +1,4 @@
-"""A stage whose process dies at a record that says so: `python -m tests.crashing_stage [concurrency]`."""
+"""Stages whose process dies at a record that says so: `python -m tests.crashing_stage inline|lanes|answers`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import asyncio
 import importlib
 import os
 import sys
+from collections.abc import AsyncGenerator
 
+from agents.answers import Answers
 from agents.apps import make_app, run_worker
 from agents.logic import Logic
 from agents.unit import Unit
+from pipeline.providers.base import Asked, Delta, End
 from pipeline.settings import Settings
 from topics.catalog import QUESTIONS, SENTENCES
 from topics.headers import Stamp
@@ -54,11 +57,44 @@ class Crashing(Logic):
         await unit.emit(NotAQuestion(text=unit.record.text, score=0.0, reason=""))
 
 
+class Shaky:
+    """A provider in whose hands the process dies at the deadly question, when some of the answer was shown."""
+
+    name = "shaky"
+
+    async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
+        yield Delta("It is ")
+        await asyncio.sleep(0.3)  # longer than pieces are gathered
+        if asked.text == DEADLY:
+            os._exit(9)
+        yield Delta("so.")
+        yield End()
+
+    async def health(self) -> bool:
+        return True
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+
+class ShakyAnswers(Answers):
+    """The answers stage with that provider."""
+
+    async def start(self) -> None:
+        self.provider = Shaky()
+
+
+def logic(kind: str, settings: Settings) -> Logic:
+    """One of the stages of this module."""
+    return ShakyAnswers(settings) if kind == "answers" else Crashing(concurrency=4 if kind == "lanes" else 0)
+
+
 def main() -> int:
-    concurrency = int(sys.argv[1])
-    stage = importlib.import_module("agents.questions")
-    stage.make = lambda settings: make_app(Crashing(concurrency), settings)  # type: ignore[attr-defined]
-    return run_worker(["questions"], Settings.from_env(os.environ))
+    settings, kind = Settings.from_env(os.environ), sys.argv[1]
+    name = logic(kind, settings).name
+    stage = importlib.import_module(f"agents.{name}")
+    stage.make = lambda settings: make_app(logic(kind, settings), settings)  # type: ignore[attr-defined]
+    return run_worker([name], settings)
 
 
 if __name__ == "__main__":

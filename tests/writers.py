@@ -205,6 +205,7 @@ async def _until(admin: AIOKafkaAdminClient, topic: str, *, there: bool) -> None
 
 
 CUTTING = Hop("sentences", TRANSCRIPTS, SENTENCES)
+JUDGING = Hop("questions", SENTENCES, QUESTIONS)
 ANSWERING = Hop("answers", QUESTIONS, ANSWERS)
 
 

@@ -6,18 +6,19 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from pipeline.settings import Settings
 from tests.crashing_stage import DEADLY
-from tests.workers import ROOT, dead_letters, stored_until
-from tests.writers import CUTTING, Member, heard, spoken
-from topics.catalog import QUESTIONS
+from tests.workers import ROOT, Told, dead_letters, messages_of, stored, stored_until, told_until
+from tests.writers import CUTTING, JUDGING, Hop, Member, hear, spoken
+from topics.catalog import ANSWERS, QUESTIONS
 from topics.codec import encode
-from topics.messages import Failed
+from topics.messages import Failed, Question, Record
 from topics.sources import Source
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -26,19 +27,19 @@ INNOCENT = [f"{number}." for number in range(12)]
 TEXTS = [*INNOCENT[:5], DEADLY, *INNOCENT[5:]]
 
 
-async def said(settings: Settings) -> None:
-    """The sentences stand in one partition, each in a session of its own."""
-    await heard(settings, len(TEXTS))
-    async with Member.of(settings, CUTTING) as member:
+async def given(settings: Settings, hop: Hop, records: Sequence[Record]) -> None:
+    """The records stand in one partition of the output of a stage, each in a session of its own."""
+    await hear(settings, hop.reads(settings), [b"{}"] * len(records))
+    async with Member.of(settings, hop) as member:
         assignment = await member.opened()
-        for offset, text in enumerate(TEXTS):
-            await member.write(assignment, spoken(text, offset), Source(offset, 1), session=f"call-{offset}")
+        for offset, record in enumerate(records):
+            await member.write(assignment, record, Source(offset, 1), session=f"call-{offset}")
 
 
 @asynccontextmanager
-async def crashing_stage(settings: Settings, concurrency: int) -> AsyncIterator[Process]:
+async def crashing_stage(settings: Settings, kind: str) -> AsyncIterator[Process]:
     environment = {**os.environ, **settings.environment()}
-    command = [sys.executable, "-m", "tests.crashing_stage", str(concurrency)]
+    command = [sys.executable, "-m", "tests.crashing_stage", kind]
     with (settings.data_path / "crashing.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
@@ -49,15 +50,14 @@ async def crashing_stage(settings: Settings, concurrency: int) -> AsyncIterator[
                 await process.wait()
 
 
-async def kills(settings: Settings, concurrency: int) -> int:
+async def kills(settings: Settings, kind: str, through: Callable[[], Coroutine[Any, Any, Any]]) -> int:
     """Start the stage again and again until it gets through; gives how many of its processes were killed."""
     for killed in range(8):
-        async with crashing_stage(settings, concurrency) as process:
-            through = asyncio.create_task(stored_until(settings, QUESTIONS, len(TEXTS)))
-            ended = asyncio.create_task(process.wait())
-            await asyncio.wait({through, ended}, return_when=asyncio.FIRST_COMPLETED)
-            through.cancel()
-            await asyncio.gather(through, return_exceptions=True)
+        async with crashing_stage(settings, kind) as process:
+            waiting, ended = asyncio.create_task(through()), asyncio.create_task(process.wait())
+            await asyncio.wait({waiting, ended}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
             if not ended.done():
                 process.terminate()
                 assert await ended == 0
@@ -66,12 +66,12 @@ async def kills(settings: Settings, concurrency: int) -> int:
     raise AssertionError((settings.data_path / "crashing.log").read_text())
 
 
-@pytest.mark.parametrize("concurrency", [0, 4], ids=["on arrival", "on lanes"])
+@pytest.mark.parametrize("kind", ["inline", "lanes"])
 async def test_a_record_that_kills_its_process_goes_to_the_dead_letters_and_the_others_are_handled(
-    kafka_settings: Settings, concurrency: int
+    kafka_settings: Settings, kind: str
 ) -> None:
-    await said(kafka_settings)
-    assert await kills(kafka_settings, concurrency) <= 4
+    await given(kafka_settings, CUTTING, [spoken(text, offset) for offset, text in enumerate(TEXTS)])
+    assert await kills(kafka_settings, kind, lambda: stored_until(kafka_settings, QUESTIONS, len(TEXTS))) <= 4
     found = await stored_until(kafka_settings, QUESTIONS, len(TEXTS))
     handled = [item.record.text for item in found if not isinstance(item.record, Failed)]
     (failed,) = [item for item in found if isinstance(item.record, Failed)]
@@ -79,3 +79,29 @@ async def test_a_record_that_kills_its_process_goes_to_the_dead_letters_and_the_
     assert failed.session == "call-5"
     (letter,) = await dead_letters(kafka_settings, encode(spoken(DEADLY, 5)))
     assert "killed its process" in letter.headers["rag-error"]
+
+
+def asked(text: str) -> Question:
+    return Question(text=text, original=text, score=1.0, reason="test")
+
+
+async def test_a_question_that_kills_its_process_ends_with_an_error_and_the_others_are_answered(
+    kafka_settings: Settings,
+) -> None:
+    """Some of its answer was shown before."""
+    texts = ["How?", "Why?", DEADLY, "When?"]
+    await given(kafka_settings, JUDGING, [asked(text) for text in texts])
+    assert await kills(kafka_settings, "answers", lambda: all_ended(kafka_settings, len(texts))) <= 4
+    found = await stored(kafka_settings, ANSWERS)
+    told = [Told(messages_of(found, f"call-{number}")) for number in range(len(texts))]
+    assert [mine.texts for mine in told] == [["It is so."], ["It is so."], [], ["It is so."]]
+    assert told[2].marks[-2:] == ["RAG_ERROR", "idle"]
+    assert [mine.stages.count("idle") for mine in told] == [1, 1, 1, 1]
+    assert (
+        "killed its process" in next(message for message in told[2].messages if message["type"] == "error")["message"]
+    )
+
+
+async def all_ended(settings: Settings, number: int) -> None:
+    for session in range(number):
+        await told_until(settings, f"call-{session}", "idle")
