@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 REFUSED = (errors.UnknownMemberIdError, errors.IllegalGenerationError, errors.RebalanceInProgressError)
 MOVED = (errors.GroupCoordinatorNotAvailableError, errors.NotCoordinatorForGroupError, errors.RequestTimedOutError)
+LEAVE_TRIES = 3
 MEMBER_FILES = 64  # workers of one stage that share a data folder
 
 
@@ -120,9 +121,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _leave_as(self, member: str) -> None:
         coordinator = self._coordinator
-        await coordinator.ensure_coordinator_known()
-        response = await coordinator._send_req(LeaveGroupRequest(coordinator.group_id, member))
-        log.info("made the group forget %s: %s", member, errors.for_code(response.error_code).__name__)
+        for _ in range(LEAVE_TRIES):
+            await coordinator.ensure_coordinator_known()
+            response = await coordinator._send_req(LeaveGroupRequest(coordinator.group_id, member))
+            error = errors.for_code(response.error_code)
+            log.info("asked the group to forget %s: %s", member, error.__name__)
+            if not issubclass(error, MOVED):
+                return
+            coordinator.coordinator_dead()  # just after a restart of the broker
 
     def granted(self, partitions: set[TP]) -> None:
         """Called in the consumer thread at each assignment."""

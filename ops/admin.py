@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
-from pipeline.errors import BrokerError
+from pipeline.errors import BrokerAway, BrokerError
 from pipeline.settings import Settings
 from topics.catalog import DEAD_LETTERS, EMBEDDED_PARTITIONS, PARTITIONS, RIVER, Lane, Topic
 
@@ -72,7 +72,7 @@ async def _connect(settings: Settings, until: float) -> AIOKafkaAdminClient:
         except (KafkaError, OSError) as exc:
             await client.close()
             if time.monotonic() > until:
-                raise BrokerError(_unreachable(settings, exc)) from exc
+                raise BrokerAway(_unreachable(settings, exc)) from exc
         except ValueError as exc:  # aiokafka on an address or a SASL mechanism that it does not know
             raise BrokerError(_unreachable(settings, exc)) from exc
         await asyncio.sleep(0.2)
@@ -170,6 +170,18 @@ async def check_topics(settings: Settings) -> None:
             )
         _check_partitions(states, settings.topic_prefix)
         await _check_policies(client, [state.name for state in states])
+
+
+async def wait_for_topics(settings: Settings, say: Callable[[str], None]) -> None:
+    """As `check_topics`, but a broker that does not answer is waited for, for ever; `say` gets one line about it."""
+    said = False
+    while True:
+        try:
+            return await check_topics(settings)
+        except BrokerAway as exc:
+            if not said:
+                say(f"{exc} Waiting for it.")
+            said = True
 
 
 def _check_partitions(states: list[TopicState], prefix: str) -> None:

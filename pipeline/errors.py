@@ -2,7 +2,8 @@
 
 RagError
 ├── ConfigurationError   a setting is missing or wrong; the message names it
-└── BrokerError          Kafka is not there or not as the catalogue wants it
+└── BrokerError          Kafka is not as the catalogue wants it
+    └── BrokerAway       it does not answer, and may do so later
 """
 
 from __future__ import annotations
@@ -18,3 +19,7 @@ class ConfigurationError(RagError):
 
 class BrokerError(RagError):
     """Kafka cannot be reached, or its topics are not as the catalogue wants them."""
+
+
+class BrokerAway(BrokerError):
+    """No broker answers at the address; it may come up, or come back."""

@@ -91,11 +91,18 @@ class Client:
 
 async def until_ready(settings: Settings, seconds: float = 60.0) -> None:
     """Wait until the gateway says that all stages are assigned."""
-    async with asyncio.timeout(seconds), httpx.AsyncClient() as http:
+    async with asyncio.timeout(seconds):
+        while (await until_answered(settings, "/readyz"))["status"] != "ready":
+            await asyncio.sleep(0.1)
+
+
+async def until_answered(settings: Settings, path: str, seconds: float = 60.0) -> dict[str, Any]:
+    """What the gateway says at a path, as soon as it is there."""
+    async with asyncio.timeout(seconds), httpx.AsyncClient(timeout=10) as http:
         while True:
             try:
-                if (await http.get(f"http://127.0.0.1:{settings.port}/readyz")).status_code == 200:
-                    return
+                found: dict[str, Any] = (await http.get(f"http://127.0.0.1:{settings.port}{path}")).json()
             except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)
+            else:
+                return found

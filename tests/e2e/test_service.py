@@ -13,10 +13,10 @@ import pytest
 from ops.broker.process import LocalBroker
 from ops.ports import free_port
 from pipeline.settings import Settings
-from tests.client import Client, until_ready
+from tests.client import Client, until_answered, until_ready
 from tests.providers import Scripted, scripted_provider, slow
 from tests.scripted_openai import Reply
-from tests.workers import Worker, running, working
+from tests.workers import Worker, running, until, working
 
 pytestmark = pytest.mark.e2e
 
@@ -176,6 +176,25 @@ async def test_a_broker_that_goes_and_comes_back(own_kafka: LocalBroker, own_kaf
             told = await client.until("idle", "waiting_for_question")
     assert told.texts == ["It takes five days."]
     assert told.stages.count("analyzing") == 1
+
+
+async def test_stages_and_a_gateway_that_start_without_a_broker_go_on_when_it_comes(
+    own_kafka: LocalBroker, own_kafka_settings: Settings
+) -> None:
+    own_kafka.kill()
+    async with AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(scripted_provider())
+        service = Service(own_kafka_settings, provider, stack)
+        worker, at = await service.work(*STAGES), await service.gateway()
+        await until(lambda: "Waiting for it." in worker.log.read_text())
+        checks = await until_answered(at, "/readyz")
+        assert checks["status"] == "not ready"
+        assert "no answer" in checks["checks"]["broker"]["note"]
+        await own_kafka.start()
+        await until_ready(at)
+        async with Client.at(at) as client:
+            await client.chunk("How long does a refund take?")
+            await client.until("analyzing", "idle")
 
 
 async def say_until_acknowledged(client: Client, text: str, **fields: str) -> None:

@@ -107,10 +107,15 @@ async def test_no_kafka_is_named(tmp_path: Path) -> None:
 
 async def test_kafka_is_unreachable(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
-    commands = [["run"], ["worker", "answers"], ["gateway"], ["topics", "create"]]
+    commands = [["run"], ["topics", "create"], ["topics", "check"]]
     runs = [_cli(*command, folder=tmp_path, KAFKA_BOOTSTRAP_SERVERS=address) for command in commands]
     for ended in await asyncio.gather(*runs):
         _is_one_line(ended, f"KAFKA_BOOTSTRAP_SERVERS={address}", "Start it")
+
+
+@pytest.mark.parametrize("command", [["worker", "answers"], ["gateway"]], ids=" ".join)
+async def test_an_address_that_is_none_is_not_waited_for(tmp_path: Path, command: list[str]) -> None:
+    _is_one_line(await _cli(*command, folder=tmp_path, KAFKA_BOOTSTRAP_SERVERS="nonsense:words"), "nonsense:words")
 
 
 @pytest.mark.parametrize("command", [["worker", "questions"], ["gateway"], ["topics", "check"]], ids=" ".join)
