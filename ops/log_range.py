@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,8 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from ops.admin import topic_states, wait_for_broker
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
+
+PATIENCE = 30.0  # seconds without a record before we stop waiting for one
 
 
 @asynccontextmanager
@@ -60,13 +63,19 @@ async def read_range(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition,
 
     The end is the one that a fetch tells: the one that can be looked up is wrong on the embedded broker. An offset
     outside the log gives nothing.
+
+    Raises:
+        BrokerError: the broker gives nothing for a while.
     """
     consumer.assign(list(places))
     for tp, offset in places.items():
         consumer.seek(tp, offset)
     ends: dict[TopicPartition, int] = {}
-    unread = set(places)
+    unread, heard = set(places), time.monotonic()
     while unread:
+        if time.monotonic() - heard > PATIENCE:
+            names = ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(unread))
+            raise BrokerError(f"Kafka gives nothing of {names}. See that every partition has a leader, and try again.")
         try:
             batches = await consumer.getmany(*unread, timeout_ms=200)
         except OffsetOutOfRangeError as exc:
@@ -75,6 +84,7 @@ async def read_range(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition,
         for batch in batches.values():
             for record in batch:
                 yield record
+            heard = time.monotonic()
         for tp in list(unread):
             if (end := consumer.highwater(tp)) is not None and await consumer.position(tp) >= ends.setdefault(tp, end):
                 unread.discard(tp)
