@@ -20,7 +20,7 @@ from ops import admin, detector, dlq
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
-from pipeline.errors import RagError
+from pipeline.errors import BrokerAway, RagError
 from pipeline.settings import Settings
 from topics.catalog import Lane
 
@@ -129,7 +129,7 @@ def worker(
     check_kafka_is_named(settings, "worker")
     check_folder("DATA_PATH", settings.data_path)
     configure_logging(settings)
-    asyncio.run(admin.check_topics(settings))
+    asyncio.run(admin.wait_for_topics(settings, print_line))
 
     from agents.apps import run_worker
 
@@ -142,7 +142,10 @@ def gateway() -> None:
     settings = _settings()
     check_kafka_is_named(settings, "gateway")
     configure_logging(settings)
-    asyncio.run(admin.check_topics(settings))
+    try:
+        asyncio.run(admin.check_topics(settings))
+    except BrokerAway as exc:  # it serves without: /readyz tells, and chunks are refused with SERVICE_UNAVAILABLE
+        print_line(f"{exc} Serving without it until it does.")
 
     from ops.serve import serve_gateway
 

@@ -24,7 +24,7 @@ def _setting(default: Any, help_text: str, *, secret: bool = False) -> Any:
 class Settings:
     """Every field is the lower-case form of its environment name; its help is the line in the documentation."""
 
-    host: str = _setting("127.0.0.1", "address the gateway listens on")
+    host: str = _setting("127.0.0.1", "address the gateway and the stages' pages listen on")
     port: int = _setting(8000, "port of the gateway")
     ws_path: str = _setting("/ws/realtime-asr", "path of the WebSocket")
     app_name: str = _setting("realtime-rag", "name shown by the gateway")
@@ -61,7 +61,7 @@ class Settings:
     sentence_min_silence: float = _setting(0.5, "seconds of silence that may end a sentence that looks whole")
     sentence_max_silence: float = _setting(1.2, "seconds of silence that end any sentence")
     sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
-    stage_port: int = _setting(0, "port of a stage's health page; 0: none")
+    stage_port: int = _setting(0, "port of a stage's /metrics and /livez; 0: none")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
