@@ -19,7 +19,7 @@ from agents.metrics import page
 from agents.runtime import Stage
 from agents.transport import records
 from agents.watchdog import watch
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, RagError
 from pipeline.settings import Settings
 from topics.catalog import group_of
 
@@ -109,7 +109,11 @@ def app_on_demand(make: Callable[[Settings], faust.App]) -> Callable[[str], faus
 
 
 def run_worker(names: Sequence[str], settings: Settings) -> int:
-    """Run stages in this process until a signal (exit code 0) or a failure (1)."""
+    """Run stages in this process until a signal (exit code 0) or a failure (1).
+
+    Raises:
+        RagError: a stage met what only a person can mend.
+    """
     return uvloop.run(_run(names, settings))
 
 
@@ -127,20 +131,19 @@ async def _run(names: Sequence[str], settings: Settings) -> int:
 
 
 async def _until_stopped(apps: Sequence[faust.App], stop: asyncio.Event) -> int:
-    failed = asyncio.create_task(_failure(apps))
+    refusals: list[RagError] = []
+    for app in apps:
+        app.stage.refuse = refusals.append
     await asyncio.gather(*(app.start() for app in apps))
-    stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())
-    await asyncio.wait([stopping, failed], return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.create_task(stop.wait())
+    while not (stopping.done() or refusals or any(app.should_stop for app in apps)):
+        await asyncio.wait([stopping], timeout=0.2)  # Faust has no awaitable for "crashed"
     crashed = any(app.crashed for app in apps)
     stopping.cancel()
-    failed.cancel()
     await asyncio.gather(*(app.stop() for app in apps))
+    if refusals:
+        raise refusals[0]
     return 1 if crashed else 0
-
-
-async def _failure(apps: Sequence[faust.App]) -> None:
-    while not any(app.should_stop for app in apps):
-        await asyncio.sleep(0.2)  # Faust has no awaitable for "crashed"
 
 
 def guard(app: Any) -> None:

@@ -68,7 +68,7 @@ class Lanes:
 
     def _may_go_on(self) -> bool:
         may = self._ready and self.stage.feeding and len(self._workers) <= self._width()
-        return bool(may) and not self.stage.was_frozen()
+        return bool(may) and not self.stage.clock.was_frozen()
 
     async def _handle(self, unit: Unit) -> None:
         stage = self.stage

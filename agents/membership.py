@@ -141,6 +141,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Run in the consumer thread's loop. Faust's `call_thread` has two workers only: a commit that waits for the
         broker would block the fetch.
         """  # noqa: D205
+        if not self.thread_loop.is_running():
+            coroutine.close()
+            raise errors.IllegalStateError("the consumer thread has ended")
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.thread_loop))
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:

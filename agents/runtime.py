@@ -11,13 +11,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka.errors import IllegalStateError
 
 from agents.alone import forgive, guarded, watched
 from agents.assignment import Assignment, Gone
+from agents.clock import Clock
 from agents.dead_letters import bury
 from agents.lanes import Lanes
 from agents.logic import Logic
@@ -25,6 +26,7 @@ from agents.metrics import Outcome, batch_seconds, dead_letters, takeover_second
 from agents.transport import Batch
 from agents.unit import Unit
 from agents.writer import Writer
+from pipeline.errors import RagError
 from pipeline.settings import Settings
 from topics import headers
 from topics.catalog import DEAD_LETTERS
@@ -39,7 +41,6 @@ class Stage:
 
     max_undelivered = 2000  # outputs on their way; above it nothing new is begun
     pause_timeout = 1.0  # seconds that a rebalance waits for running handlers; they go on after it
-    tick_interval = 0.1  # seconds
     exit_after: float | None = 15.0  # seconds after the drain until a hard exit; None in a process with other work
 
     def __init__(self, app: Any, logic: Logic, settings: Settings) -> None:
@@ -47,35 +48,33 @@ class Stage:
         self.output = logic.output.on(settings.lane, settings.topic_prefix)
         self.writer = Writer(app, self.output, self._recall, settings, logic.look_back)
         self.lanes = Lanes(self, logic.concurrency)
-        self.frozen_after = app.conf.broker_session_timeout
+        self.clock = Clock(self, frozen_after=app.conf.broker_session_timeout)
         self.feeding = False
         self.round = 0
         self.undelivered = 0
         self.counts: dict[Outcome, int] = {"done": 0, "failed": 0, "duplicate": 0, "void": 0}
-        self._beat = 0.0
-        self._turn = asyncio.Lock()  # arrivals and ticks one after the other: they share the stage's memory
-        self._ticking: asyncio.Task[None] | None = None
+        self.turn = asyncio.Lock()  # arrivals and ticks one after the other: they share the stage's memory
         self._changed = asyncio.Event()
         self._preparing: asyncio.Future[None] | None = None
+        self.refuse: Callable[[RagError], None] | None = None
         app.stage = self
 
     # -- records ---------------------------------------------------------------------------------
 
     async def run(self, batches: Any) -> None:
         """The body of the Faust agent."""
-        self._beat = time.monotonic()
-        self._ticking = asyncio.create_task(self._tick())
+        ticking = self.clock.start()
         try:
             async for batch in batches:
-                if not self.was_frozen():
+                if not self.clock.was_frozen():
                     with batch_seconds.labels(self.logic.name).time():
                         await self._feed(batch)
         finally:
-            self._ticking.cancel()
+            ticking.cancel()
 
     async def _feed(self, batch: Batch) -> None:
         assignment = batch.assignment
-        async with self._turn:
+        async with self.turn:
             try:
                 for raw in batch.records:
                     if self.undelivered >= self.max_undelivered:
@@ -167,9 +166,15 @@ class Stage:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """A record could not be finished: stop the process, so that it is read again."""
-        log.error("stage %s stops: %r", self.logic.name, error)
+        """A record could not be finished: stop the process, so that it is read again.
+
+        What only a person can mend goes to `refuse`, if there is somebody who tells him.
+        """
         self.feeding = False
+        if isinstance(error, RagError) and self.refuse is not None:
+            self.refuse(error)
+            return
+        log.error("stage %s stops: %r", self.logic.name, error)
         asyncio.get_running_loop().create_task(self.app.crash(error))  # noqa: RUF006 - the process ends with it
 
     # -- assignments -----------------------------------------------------------------------------
@@ -209,47 +214,6 @@ class Stage:
             return
         self.logic.recall(assignment.memory, session, stamp, record)
 
-    # -- time ------------------------------------------------------------------------------------
-
-    def was_frozen(self) -> bool:
-        """After SIGSTOP or a closed lid we go on in the middle of a handler, and the group may long have given our
-        partitions away: nothing new is begun before a commit was accepted again. Correct without this, by the epoch;
-        but the provider would be asked in vain.
-        """  # noqa: D205
-        now = time.monotonic()
-        if now - self._beat <= self.frozen_after:
-            return False
-        log.warning("stood still for %.1f s: partitions are taken over anew", now - self._beat)
-        self._beat = now
-        self.app.consumer.forget_all()
-        return True
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(self.tick_interval)
-            if self.was_frozen():
-                continue
-            self._beat = time.monotonic()
-            if self.feeding and self.logic.has_timers:
-                await self._run_timers()
-
-    async def _run_timers(self) -> None:
-        async with self._turn:
-            for assignment in list(self.app.consumer.assignments.values()):
-                if not (self.feeding and assignment.ready):
-                    continue
-                try:
-                    await self.logic.tick(assignment, self.clock_of(assignment))
-                except Gone:
-                    continue
-                except Exception as exc:  # noqa: BLE001 - the edge of the stage
-                    self.fail(exc)
-
-    def clock_of(self, assignment: Assignment) -> float:
-        """The partition's clock: the highest record time taken, and the time passed since where the log has no more."""
-        idle = time.monotonic() - assignment.touched if self.app.consumer.caught_up(assignment) else 0.0
-        return assignment.clock + idle
-
     # -- life cycle ------------------------------------------------------------------------------
 
     def pause(self) -> None:
@@ -285,7 +249,7 @@ class Stage:
             await self.logic.stop()
 
     def _is_idle(self) -> bool:
-        return not (self.lanes.running or self.undelivered or self._turn.locked())
+        return not (self.lanes.running or self.undelivered or self.turn.locked())
 
     def changed(self) -> None:
         """Wake those who wait for a change of what is running."""

@@ -115,7 +115,10 @@ class Consumer(driver.Consumer):
 
     def caught_up(self, assignment: Assignment) -> bool:
         """Whether the stage has taken every record that the partition is known to have."""
-        end = self.highwater(assignment.tp)
+        try:
+            end = self.highwater(assignment.tp)
+        except AssertionError:  # aiokafka's: the partition is being taken away this very moment
+            return False
         return end is not None and assignment.progress.taken >= end
 
     # -- commit ----------------------------------------------------------------------------------
@@ -208,7 +211,10 @@ class Consumer(driver.Consumer):
         """Called by Faust on revoke and on shutdown, after the flow was stopped."""
         await self.app.stage.drain(stopping=self.app.should_stop)
         # without a limit this never ends if the broker is away or our thread has crashed
-        await asyncio.wait({asyncio.ensure_future(self._commit_last())}, timeout=self.commit_timeout)
+        last = asyncio.ensure_future(self._commit_last())
+        await asyncio.wait({last}, timeout=self.commit_timeout)
+        if last.done() and (error := last.exception()):
+            log.warning("the last commit failed, what was done since the one before is done again: %r", error)
 
     async def _commit_last(self) -> None:
         await self.maybe_wait_for_commit_to_finish()

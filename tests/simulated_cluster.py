@@ -107,7 +107,7 @@ class Worker:
         self.consumer = Membership(self)
         self.stage: Any = None  # set by the stage
         stage = Stage(self, ScriptedAnswers(self), SETTINGS)
-        stage.frozen_after, stage.tick_interval = math.inf, 1e9
+        stage.clock.frozen_after, stage.clock.interval = math.inf, 1e9
         self.body = asyncio.get_running_loop().create_task(stage.run(self.read()))
 
     @property

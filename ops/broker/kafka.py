@@ -84,9 +84,11 @@ class ApacheKafka(LocalBroker):
         if not config.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             data = self.folder / "log"
-            config.write_text(_PROPERTIES.format(port=self.port, controller=self._controller, data=data))
+            draft = config.with_suffix(".draft")  # the real name says that the storage is formatted
+            draft.write_text(_PROPERTIES.format(port=self.port, controller=self._controller, data=data))
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            await _run([*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)])
+            await _run([*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(draft)])
+            draft.rename(config)
         return [*java, "kafka.Kafka", str(config)]
 
 

@@ -82,12 +82,13 @@ async def test_a_worker_whose_input_was_recreated_says_so_and_ends(kafka_setting
 async def test_a_running_worker_whose_input_is_recreated_does_not_begin_again_by_itself(
     kafka_settings: Settings,
 ) -> None:
-    async with working(kafka_settings, "sentences") as worker:
+    watched = dataclasses.replace(kafka_settings, handler_deadline=1.0)
+    async with working(watched, "sentences") as worker:
         await write(kafka_settings, TRANSCRIPTS, "call", [AsrChunk(text=f"Sentence {number}.") for number in range(3)])
         await stored_until(kafka_settings, SENTENCES, 3)
         await recreate(kafka_settings, TRANSCRIPTS.on(prefix=kafka_settings.topic_prefix))
         await write(kafka_settings, TRANSCRIPTS, "other", [AsrChunk(text="Said to a new log.")])
-        await until(lambda: worker.process.poll() is not None)
+        await until(lambda: worker.process.poll() is not None, seconds=60)
         assert worker.process.returncode != 0
     assert len(await stored(kafka_settings, SENTENCES)) == 3
 
