@@ -27,8 +27,9 @@ log = logging.getLogger(__name__)
 
 STAGES = ("sentences", "questions", "answers")
 WATCHDOG_GRACE = 30.0  # seconds beyond the handler deadline
-SESSION_TIMEOUT, HEARTBEAT, REBALANCE_TIMEOUT = 10.0, 3.0, 60.0  # seconds
-EMBEDDED_SESSION_TIMEOUT, EMBEDDED_HEARTBEAT = 4.0, 1.0  # a join there takes half a session timeout
+SESSION_TIMEOUT, REBALANCE_TIMEOUT = 10.0, 60.0  # seconds
+EMBEDDED_SESSION_TIMEOUT = 4.0  # seconds; a join there takes half of it
+HEARTBEAT = 1.0  # seconds; by it a worker learns of a rebalance, and the whole group waits for the last to learn
 NEVER = 1e8  # seconds; Faust would otherwise leave the group after 1000 s without a partition and never come back
 MAX_REQUEST = 2 * 1024 * 1024  # bytes: a dead letter is a record of 1 MiB and its headers
 
@@ -40,7 +41,7 @@ def make_app(logic: Logic, settings: Settings) -> faust.App:
         broker=[f"batch://{server.strip()}" for server in _servers(settings)],
         broker_credentials=_credentials(settings),
         broker_session_timeout=EMBEDDED_SESSION_TIMEOUT if settings.kafka_embedded else SESSION_TIMEOUT,
-        broker_heartbeat_interval=EMBEDDED_HEARTBEAT if settings.kafka_embedded else HEARTBEAT,
+        broker_heartbeat_interval=HEARTBEAT,
         broker_rebalance_timeout=REBALANCE_TIMEOUT,
         broker_max_poll_interval=NEVER,
         broker_commit_interval=settings.commit_interval,
