@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import signal
 import time
@@ -13,7 +12,6 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from ops.admin import admin_client, create_topics
@@ -137,20 +135,25 @@ class Cluster:
         """Which partitions the group has given to a worker; none where nobody can say."""
         files = list((slot.settings.data_path / "members").glob("*"))
         member = files[0].read_text().strip() if files else ""
-        group, topic = f"{self.settings.topic_prefix}-{slot.stage}", self._input(slot)
-        with contextlib.suppress(KafkaError, TimeoutError, OSError):
-            async with asyncio.timeout(LOOK_UP_WITHIN):
-                admin = AIOKafkaAdminClient(**self.settings.kafka_client())
-                try:
-                    await admin.start()
-                    (described,) = await admin.describe_consumer_groups([group])
-                finally:
-                    await admin.close()
-            for found in described.to_object()["groups"][0]["members"]:
-                if found["member_id"] == member and found["member_assignment"]:
-                    given = ConsumerProtocolMemberAssignment.decode(found["member_assignment"]).assignment
-                    return [number for name, numbers in given if name == topic for number in numbers]
-        return []
+        looking = asyncio.create_task(self._members(slot))
+        await asyncio.wait({looking}, timeout=LOOK_UP_WITHIN)
+        looking.cancel()
+        (members,) = await asyncio.gather(looking, return_exceptions=True)
+        if isinstance(members, BaseException) or not members.get(member):
+            return []
+        given = ConsumerProtocolMemberAssignment.decode(members[member]).assignment
+        return [number for name, numbers in given if name == self._input(slot) for number in numbers]
+
+    async def _members(self, slot: Slot) -> dict[str, bytes]:
+        """Assignments in the group of a worker, by member id."""
+        admin = AIOKafkaAdminClient(**self.settings.kafka_client())
+        try:
+            await admin.start()
+            (described,) = await admin.describe_consumer_groups([f"{self.settings.topic_prefix}-{slot.stage}"])
+        finally:
+            await admin.close()
+        members = described.to_object()["groups"][0]["members"]
+        return {member["member_id"]: member["member_assignment"] for member in members}
 
     def partition_of(self, session: str) -> int:
         """Where a session's records stand."""
@@ -160,14 +163,19 @@ class Cluster:
     def _input(self, slot: Slot) -> str:
         return f"{self.settings.topic_prefix}.{STAGES[slot.stage]}.v1"
 
-    async def until_fed(self, slot: Slot, partitions: list[int], seconds: float = 2.0) -> None:
+    async def until_fed(self, slot: Slot, partitions: list[int], seconds: float = 5.0) -> None:
         """Wait until something more comes to these partitions of a worker's input, or the time is up."""
+        looking = asyncio.create_task(self._until_more(slot, partitions))
+        await asyncio.wait({looking}, timeout=seconds)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)  # aiokafka may end by a cancellation of its own
+
+    async def _until_more(self, slot: Slot, partitions: list[int]) -> None:
         places = [TopicPartition(self._input(slot), number) for number in partitions]
-        with contextlib.suppress(KafkaError, TimeoutError, OSError):
-            async with asyncio.timeout(seconds), AIOKafkaConsumer(**self.settings.kafka_client()) as reader:
-                before = await reader.end_offsets(places)
-                while places and await reader.end_offsets(places) == before:
-                    await asyncio.sleep(0.02)
+        async with AIOKafkaConsumer(**self.settings.kafka_client()) as reader:
+            before = await reader.end_offsets(places)
+            while places and await reader.end_offsets(places) == before:
+                await asyncio.sleep(0.02)
 
 
 async def make_topics(settings: Settings) -> None:

@@ -15,8 +15,8 @@ from tests.chaos.talkers import Talker
 FROZEN = 15.0  # seconds that a process stands still: longer than the group waits for it
 BROKER_FROZEN = 13.0  # seconds; the same for all at once
 FIND_VICTIM = 20.0  # seconds
-MOST_STARTING = 2  # processes, when the next fault comes
-FIND_MOMENT = 3.0  # seconds until a fault happens at any moment
+MOST_STARTING = 3  # processes, when the next fault comes
+FIND_MOMENT = 5.0  # seconds until a fault happens at any moment
 
 
 class Chaos:

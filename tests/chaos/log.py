@@ -52,7 +52,7 @@ class Log:
 
     Attributes:
         said: the valid records of each topic, in order.
-        twice: records of each topic that say what an earlier one said: `valid` and `void` ones.
+        twice: records of each topic that are void, or valid but say what an earlier valid one said.
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
@@ -91,9 +91,12 @@ class Log:
             self.said["transcripts"].append(said)
 
     def _count(self, topic: str, identity: Any, is_void: bool) -> None:
-        if identity in self._known:
-            self.twice[topic]["void" if is_void else "valid"] += 1
-        self._known.add(identity)
+        if is_void:
+            self.twice[topic]["void"] += 1
+        elif identity in self._known:
+            self.twice[topic]["valid"] += 1
+        else:
+            self._known.add(identity)
 
     def _asked(self) -> dict[str, dict[str, str]]:
         """Of each session the ids of its questions, with what is asked."""
@@ -170,9 +173,10 @@ class Log:
 
 
 def _identity(said: Said) -> Any:
-    value = said.entry.value
+    """One record a source, but for answers: there one of each kind, and of each attempt and index."""
+    topic, value = said.entry.topic, said.entry.value
     own = (value.get("attempt"), value.get("index")) if said.kind in ("begin", "piece") else ()
-    return said.entry.topic, said.session, said.source, said.kind, own
+    return topic, said.session, said.source, said.kind if topic == "answers" else "", own
 
 
 def _first_times(records: Iterable[Said]) -> dict[tuple[str, Source], float]:

@@ -24,7 +24,7 @@ WORDS = (
     "tariff",
     "weight",
 )
-FAULTS = ("status", "busy", "cut", "stop", "error", "garbage", "hang")
+FAULTS = ("status", "busy", "refused", "cut", "stop", "error", "garbage", "hang")
 
 
 class MoodyProvider(ScriptedOpenAI):
@@ -46,7 +46,7 @@ class MoodyProvider(ScriptedOpenAI):
             text=text,
             delay=delay,
             first_delay=first,
-            status={"status": 500, "busy": 429}.get(fault, 200),
+            status={"status": 500, "busy": 429, "refused": 400}.get(fault, 200),
             cut_after=after if fault == "cut" else None,
             stop_after=after if fault == "stop" else None,
             error_after=after if fault == "error" else None,

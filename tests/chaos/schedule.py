@@ -69,7 +69,7 @@ def _kills(kills: int) -> list[str]:
 def _step(dice: random.Random, kind: str) -> Step:
     stage = dice.choice(STAGES)
     caught = stage == "questions" or dice.random() < 0.3  # a question is judged within a millisecond
-    gap, down = dice.uniform(0.2, 2.0), dice.choice((0.0, 0.0, 0.5, 2.0))
+    gap, down = dice.uniform(0.1, 1.2), dice.choice((0.0, 0.0, 0.5, 2.0))
     if kind == "freeze_open_sentence":
         stage = "sentences"
     return Step(kind, stage, dice.randrange(1000), gap, down, dice.choice(CUTS), caught)

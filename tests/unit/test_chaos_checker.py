@@ -200,6 +200,12 @@ def test_void_records_of_a_frozen_writer_are_counted_and_do_no_harm() -> None:
     assert check(evidence).figures["duplicates"]["answers"] == {"void": 1, "valid": 1}
 
 
+def test_two_outputs_of_one_source_are_counted() -> None:
+    evidence = clean()
+    evidence.entries.append(middle("questions", 9, 9.0, "0.20", {"type": "failed", "stage": "questions", "error": "e"}))
+    assert check(evidence).figures["duplicates"]["questions"] == {"valid": 1}
+
+
 @pytest.mark.parametrize(("time", "met"), [(1.35, {"kill_worker": 1}), (8.0, {})])
 def test_a_kill_counts_if_records_were_open(time: float, met: dict[str, int]) -> None:
     evidence = clean()
