@@ -54,6 +54,8 @@ async def guarded(stage: Stage, unit: Unit, act: Callable[[Unit], Awaitable[T]])
         return await act(unit)
     if offset == suspicion.culprit:
         suspicion.found()
+        if stage.logic.already(unit):  # killed after its work was stored, before that was committed
+            return await act(unit)
         raise Lethal(f"it killed its process {ALONE} times or more, at last while nothing else ran")
     suspicion.alone = offset
     try:

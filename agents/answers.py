@@ -88,6 +88,10 @@ class Answers(Logic):
         entry = Entry(unit.session, source or unit.source, unit.assignment.epoch, record)
         _remember(conversation_of(unit), entry)
 
+    def already(self, unit: Unit) -> bool:
+        """Whether the question has ended, or was withdrawn."""
+        return conversation_of(unit).already(unit.source)
+
     # -- arrival ---------------------------------------------------------------------------------
 
     async def arrive(self, unit: Unit) -> bool:
@@ -97,6 +101,8 @@ class Answers(Logic):
             case NotAQuestion(text=text, score=score, reason=reason):
                 if self.is_live and unit.source > conversation.view.said:
                     await self.say(unit, Verdict(kind="not_a_question", text=text, score=score, reason=reason))
+            case Failed() if conversation.already(unit.source) or unit.source in conversation.queue:
+                unit.outcome = "duplicate"  # the question was written before its stage was killed, and is answered
             case Failed(stage=stage, error=error):
                 await self.failed(unit, f"the {stage} stage could not handle this: {error}")
             case Question() | Control(action="instant_query"):
@@ -158,9 +164,9 @@ class Answers(Logic):
     async def handle(self, unit: Unit) -> None:
         """Answer a question whose turn has come."""
         conversation = conversation_of(unit)
-        waiting = conversation.queue[unit.source]
-        await self._take_turn(waiting, conversation)
-        del conversation.queue[unit.source]
+        if waiting := conversation.queue.get(unit.source):
+            await self._take_turn(waiting, conversation)
+            del conversation.queue[unit.source]
 
     async def _take_turn(self, waiting: Pending, conversation: Conversation[Unit]) -> None:
         if waiting.withdrawn_by is not None:

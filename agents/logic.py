@@ -43,6 +43,10 @@ class Logic:
     def recall(self, memory: Any, session: str, stamp: Stamp, record: Record) -> None:
         """Take one record of our own output, written by a predecessor, into memory."""
 
+    def already(self, unit: Unit) -> bool:
+        """Whether a predecessor wrote all that comes of this record."""
+        return False
+
     async def arrive(self, unit: Unit) -> bool:
         """Called for each record in the order of the partition; True: it is to be handled on its session's lane."""
         raise NotImplementedError

@@ -28,13 +28,16 @@ class Last:
         self.spoken: Source = BEFORE_ALL
         self.told: Source = BEFORE_ALL
 
-    def already(self, source: Source) -> bool:
-        """Whether this source has its output; if not it is remembered as having it."""
-        kind = "spoken" if source.char else "told"
-        if source <= getattr(self, kind):
-            return True
-        setattr(self, kind, source)
-        return False
+    def has(self, source: Source) -> bool:
+        """Whether this source has its output."""
+        return source <= (self.spoken if source.char else self.told)
+
+    def add(self, source: Source) -> None:
+        """Remember that it has."""
+        if source.char:
+            self.spoken = max(self.spoken, source)
+        else:
+            self.told = max(self.told, source)
 
 
 class Questions(Logic):
@@ -51,14 +54,20 @@ class Questions(Logic):
     def recall(self, memory: Sessions[Last], session: str, stamp: Stamp, record: Record) -> None:
         """What a predecessor judged is not judged again."""
         if stamp.source is not None:
-            memory.of(session).already(stamp.source)
+            memory.of(session).add(stamp.source)
+
+    def already(self, unit: Unit) -> bool:
+        """Whether the sentence has its verdict, or the record was passed on."""
+        last: Last = unit.assignment.memory.of(unit.session)
+        return last.has(unit.source)
 
     async def arrive(self, unit: Unit) -> bool:
         """Judge, or pass on."""
-        if not unit.assignment.memory.of(unit.session).already(unit.source):
-            await unit.emit(judge(unit.record))
-        else:
+        if self.already(unit):
             unit.outcome = "duplicate"
+        else:
+            await unit.emit(judge(unit.record))
+            unit.assignment.memory.of(unit.session).add(unit.source)
         return False
 
 

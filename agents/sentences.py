@@ -99,6 +99,13 @@ class Sentences(Logic):
                 for client_id in _ids_of(record):
                     speech.repeats(client_id, stamp.source.offset)
 
+    def already(self, unit: Unit) -> bool:
+        """Whether all of a chunk stands in sentences, or the record was passed on."""
+        speech, record = unit.assignment.memory.sessions.of(unit.session), unit.record
+        if isinstance(record, AsrChunk):
+            return bool(Source(unit.raw.offset, len(record.text.rstrip())) <= speech.spoken)
+        return bool(unit.source <= speech.told)
+
     async def arrive(self, unit: Unit) -> bool:
         """Cut, or pass on."""
         memory: Memory = unit.assignment.memory
