@@ -48,7 +48,7 @@ def check(evidence: Evidence) -> Findings:
 
 
 def _view(session: str, events: Iterable[Event], log: Log) -> SessionView:
-    view = SessionView(session, log.asked.get(session, {}), log.answers(session))
+    view = SessionView(session, log.asked.get(session, {}), log.texts)
     again: list[Any] = []
     is_again = False
     for event in events:

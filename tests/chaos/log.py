@@ -53,11 +53,13 @@ class Log:
     Attributes:
         said: the valid records of each topic, in order.
         twice: records of each topic that are void, or valid but say what an earlier valid one said.
+        texts: of each answered question the whole texts; a frozen writer's too, as clients know no claims.
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.said: dict[str, list[Said]] = defaultdict(list)
         self.twice: dict[str, Counter[str]] = defaultdict(Counter)
+        self.texts: dict[str, set[str]] = defaultdict(set)
         self._known: set[Any] = set()
         highest: Counter[tuple[str, int]] = Counter()
         for entry in entries:
@@ -77,6 +79,8 @@ class Log:
             return
         said = Said(entry.key or "", source_of(entry.headers["rag-source"]), entry)
         self._count(entry.topic, _identity(said), is_void)
+        if said.kind == "done" and entry.value["why"] == "ok":
+            self.texts[public_id(said)].add(entry.value.get("text", ""))
         if not is_void:
             self.said[entry.topic].append(said)
 
@@ -106,14 +110,6 @@ class Log:
             if (said.kind == "question" or instant) and said.entry.value.get("text"):
                 asked[said.session][public_id(said)] = said.entry.value["text"]
         return asked
-
-    def answers(self, session: str) -> dict[str, set[str]]:
-        """Of each answered question of a session the whole text, as its end on the topic has it."""
-        texts: dict[str, set[str]] = defaultdict(set)
-        for said in self.said["answers"]:
-            if said.session == session and said.kind == "done" and said.entry.value["why"] == "ok":
-                texts[public_id(said)].add(said.entry.value.get("text", ""))
-        return texts
 
     def tasks(self, stage: str) -> list[Task]:
         """The valid records of a stage's input."""
