@@ -12,6 +12,7 @@ from typing import Any
 
 import faust
 import uvloop
+from aiokafka.errors import KafkaError
 from faust.contrib.asgi import bind_to_running_loop
 
 from agents.logic import Logic
@@ -135,7 +136,12 @@ async def _until_stopped(apps: Sequence[faust.App], stop: asyncio.Event) -> int:
     refusals: list[RagError] = []
     for app in apps:
         app.stage.refuse = refusals.append
-    await asyncio.gather(*(app.start() for app in apps))
+    try:
+        await asyncio.gather(*(app.start() for app in apps))
+    except KafkaError as exc:
+        log.error("Kafka went away while the stages started: %s", exc)
+        await asyncio.gather(*(app.stop() for app in apps))
+        return 1
     stopping = asyncio.create_task(stop.wait())
     while not (stopping.done() or refusals or any(app.should_stop for app in apps)):
         await asyncio.wait([stopping], timeout=0.2)  # Faust has no awaitable for "crashed"

@@ -28,12 +28,8 @@ class Assignment:
     """
 
     def __init__(self, tp: TP, generation: int, member: str, position: int | None, metadata: str) -> None:
-        self.tp, self.generation, self.member, self.position = tp, generation, member, position
-        self.inherited = Metadata.parse(metadata)  # None: read our output from its start
-        self.progress = Progress(position or 0, self.inherited.input_epoch if self.inherited else 0)
-        self.fence = Fence(self.progress.input_epoch)  # of the input, at `progress.taken`
-        self.committed = (position, metadata)  # what the coordinator is known to have
-        self.suspicion = Suspicion(position or 0, self.inherited.starts if self.inherited else 0)
+        self.tp, self.generation, self.member = tp, generation, member
+        self.inherit(position, metadata)
         self.ready = False  # opened: may be fed
         self.dead = False
         self.opening: asyncio.Task[None] | None = None
@@ -43,6 +39,15 @@ class Assignment:
         self.memory: Any = None  # the stage's own, e.g. open sentences
         self.clock = 0.0  # highest record time taken, seconds since 1970
         self.touched = 0.0  # loop time when a record was last taken
+
+    def inherit(self, position: int | None, metadata: str) -> None:
+        """Begin where the last owner's commit says."""
+        self.position = position
+        self.inherited = Metadata.parse(metadata)  # None: read our output from its start
+        self.progress = Progress(position or 0, self.inherited.input_epoch if self.inherited else 0)
+        self.fence = Fence(self.progress.input_epoch)  # of the input, at `progress.taken`
+        self.committed = (position, metadata)  # what the coordinator is known to have
+        self.suspicion = Suspicion(position or 0, self.inherited.starts if self.inherited else 0)
 
     def commitment(self) -> tuple[int, str]:
         """Position and metadata that may be committed now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import faust
@@ -132,6 +132,11 @@ class Consumer(driver.Consumer):
                 assignment.committed = state
         return bool(accepted) if accepted is not None else None
 
+    async def committed_states(self, partitions: Sequence[TP]) -> dict[TP, tuple[int | None, str]]:
+        """Position and metadata as the coordinator has them; see `ConsumerThread.committed`."""
+        states: dict[TP, tuple[int | None, str]] = await self._thread.inside(self._thread.committed(partitions))
+        return states
+
     async def seek_to(self, tp: TP, offset: int) -> None:
         """Read on from this offset."""
         await self._thread.inside(self._thread.seek_all({tp: offset}))
@@ -158,7 +163,7 @@ class Consumer(driver.Consumer):
         stage.pause()
         if grant is None:
             return
-        states = await self._thread.inside(self._thread.committed(list(grant.since)))
+        states = await self.committed_states(list(grant.since))
         if self._thread.grant is not grant:
             raise errors.IllegalStateError("rebalanced again")  # Faust calls us again
         self._settle(grant, states)

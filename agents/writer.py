@@ -47,6 +47,7 @@ class Writer:
     """
 
     retry_pause = 0.1  # seconds between two tries of a commit that was not answered
+    doubt_pause, max_doubts = 0.5, 10  # seconds, and how often a missing commit is asked for again
 
     def __init__(self, app: Any, output: str, recall: Recall, settings: Settings, look_back: float = 0.0) -> None:
         self.app, self.output, self.recall, self.settings, self.look_back = app, output, recall, settings, look_back
@@ -62,6 +63,7 @@ class Writer:
         reader = AIOKafkaConsumer(**self.settings.kafka_client(), fetch_max_wait_ms=wait, **options)
         try:
             await reader.start()
+            await self._doubt(assignment, reader)
             opened = await _Opening(self, assignment, reader).run()
         finally:
             await reader.stop()
@@ -72,6 +74,23 @@ class Writer:
             await self.app.consumer.seek_to(assignment.tp, position)
         assignment.epoch, assignment.outputs.end, assignment.ready = epoch, claim + 1, not assignment.dead
         return assignment.ready
+
+    async def _doubt(self, assignment: Assignment, reader: AIOKafkaConsumer) -> None:
+        """Ask again for a commit that is said not to be there though the output shows that somebody owned it.
+
+        A broker that has just come back may say so of any; to believe it would be to read everything again.
+        """
+        if assignment.position is not None or self.settings.kafka_embedded:
+            return
+        output = TopicPartition(self.output, assignment.tp.partition)
+        begin, end = await reader.beginning_offsets([output]), await reader.end_offsets([output])
+        for _ in range(self.max_doubts if end[output] > begin[output] else 0):
+            await asyncio.sleep(self.doubt_pause)
+            position, metadata = (await self.app.consumer.committed_states([assignment.tp]))[assignment.tp]
+            if position is not None and not assignment.dead:
+                assignment.inherit(position, metadata)
+                await self.app.consumer.seek_to(assignment.tp, position)
+                return
 
     async def claim(self, partition: int, epoch: int) -> int:
         """Append a claim; gives its offset."""

@@ -238,6 +238,10 @@ class Membership:
         if self._committing is None or self._committing.done():
             self._committing = asyncio.get_running_loop().create_task(self.force_commit())
 
+    async def committed_states(self, partitions: list[TP]) -> dict[TP, tuple[int | None, str]]:
+        """As the coordinator has them."""
+        return dict.fromkeys(partitions, self.worker.cluster.committed)
+
     async def commit_as(self, due: list[tuple[Assignment, tuple[int, str]]]) -> bool | None:
         """Now and then the request or its answer is lost."""
         cluster, ((assignment, state),) = self.worker.cluster, due

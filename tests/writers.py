@@ -81,6 +81,7 @@ class Member:
 
     commit_as: Any = Consumer.commit_as
     seek_to: Any = Consumer.seek_to
+    committed_states: Any = Consumer.committed_states
 
     def __init__(self, settings: Settings, hop: Hop, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
         self.settings, self.hop = settings, hop
