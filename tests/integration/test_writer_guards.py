@@ -66,6 +66,26 @@ async def test_lost_metadata_is_made_up_from_the_log_by_a_second_claim(
     assert metadata.taken == 3
 
 
+async def test_a_commit_that_is_said_not_to_be_there_is_asked_for_again(
+    kafka_settings: Settings, stack: AsyncExitStack
+) -> None:
+    """A broker that has just come back may say so; the output shows that somebody has been there."""
+    await heard(kafka_settings, 2)
+    member = await cutter(stack, kafka_settings)
+    assignment = await member.opened()
+    member.take(assignment, 0, 1)
+    await member.write(assignment, spoken("a."), Source(0, 1))
+    assert await member.commit(assignment, 0, 1)
+    await member.fall_silent()
+
+    next_one = await cutter(stack, kafka_settings)
+    taken = await next_one.granted()
+    taken.inherit(None, "")
+    assert await next_one.writer.open(taken)
+    assert taken.progress.start == 2
+    assert taken.epoch == assignment.epoch + 1
+
+
 async def test_after_lost_metadata_a_frozen_writer_stays_below(kafka_settings: Settings, stack: AsyncExitStack) -> None:
     """Its epoch is the one that the log gives, and not one that starts again."""
     await heard(kafka_settings, 1)
