@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ SESSION_TIMEOUT, REBALANCE_TIMEOUT = 10.0, 60.0  # seconds
 EMBEDDED_SESSION_TIMEOUT = 4.0  # seconds; a join there takes half of it
 HEARTBEAT = 1.0  # seconds; by it a worker learns of a rebalance, and the whole group waits for the last to learn
 NEVER = 1e8  # seconds; Faust would otherwise leave the group after 1000 s without a partition and never come back
+SWITCH_INTERVAL = 0.0005  # seconds; at Python's 5 ms the consumer threads of several stages wait for one another
 MAX_REQUEST = 2 * 1024 * 1024  # bytes: a dead letter is a record of 1 MiB and its headers
 
 
@@ -116,6 +118,7 @@ def run_worker(names: Sequence[str], settings: Settings) -> int:
     Raises:
         RagError: a stage met what only a person can mend.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL)
     return uvloop.run(_run(names, settings))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from faust.contrib.asgi import bind_to_running_loop
 
-from agents.apps import make_app
+from agents.apps import SWITCH_INTERVAL, make_app
 from agents.logic import Logic
 from agents.unit import Unit
 from bench.layouts import Step
@@ -36,6 +37,7 @@ class Trivial(Logic):
 
 async def start(steps: Sequence[Step], settings: Settings) -> list[Any]:
     """Faust apps that have started, watched by the watchdog as real ones are."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     apps = [make_app(Trivial(step), settings) for step in steps]
     for app in apps:
         await app.stage.prepare()
