@@ -49,12 +49,16 @@ class Assignment:
         self.committed = (position, metadata)  # what the coordinator is known to have
         self.suspicion = Suspicion(position or 0, self.inherited.starts if self.inherited else 0)
 
-    def commitment(self) -> tuple[int, str]:
-        """Position and metadata that may be committed now."""
+    def commitment(self, *, caught_up: bool = False) -> tuple[int, str]:
+        """Position and metadata that may be committed now.
+
+        `caught_up`: the log was read to its end. Only then does it mean something that nothing is open: before the
+        first fetch nothing is either, and the start must still count.
+        """
         position = self.progress.position()
         begun = self.progress.bound(position)
         bound, epoch = (begun.output_end, begun.epoch) if begun else (self.outputs.end, self.epoch)
-        starts = self.suspicion.at(position, is_idle=not self.progress.open())
+        starts = self.suspicion.at(position, is_idle=caught_up and not self.progress.open())
         return position, Metadata(bound, epoch, self.progress.input_epoch, starts, self.epoch).dump()
 
     @property

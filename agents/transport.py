@@ -146,9 +146,8 @@ class Consumer(driver.Consumer):
         if not self._settled:
             return False
         ready = [assignment for assignment in self.assignments.values() if assignment.ready]
-        due = [
-            (assignment, state) for assignment in ready if (state := assignment.commitment()) != assignment.committed
-        ]
+        states = [(assignment, assignment.commitment(caught_up=self.caught_up(assignment))) for assignment in ready]
+        due = [(assignment, state) for assignment, state in states if state != assignment.committed]
         if not due or not await self.commit_as(due):
             return False
         self.app.monitor.on_tp_commit({assignment.tp: state[0] for assignment, state in due})

@@ -238,6 +238,10 @@ class Membership:
         if self._committing is None or self._committing.done():
             self._committing = asyncio.get_running_loop().create_task(self.force_commit())
 
+    def caught_up(self, assignment: Assignment) -> bool:
+        """Its reader is never behind what it was told of."""
+        return True
+
     async def committed_states(self, partitions: list[TP]) -> dict[TP, tuple[int | None, str]]:
         """As the coordinator has them."""
         return dict.fromkeys(partitions, self.worker.cluster.committed)

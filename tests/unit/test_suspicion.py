@@ -23,8 +23,8 @@ def fetched(assignment: Assignment, *offsets: int) -> None:
         assignment.progress.take(offset)
 
 
-def committed(assignment: Assignment) -> int:
-    metadata = Metadata.parse(assignment.commitment()[1])
+def committed(assignment: Assignment, *, caught_up: bool = True) -> int:
+    metadata = Metadata.parse(assignment.commitment(caught_up=caught_up)[1])
     assert metadata is not None
     return metadata.starts
 
@@ -62,6 +62,11 @@ def test_a_start_counts_no_longer_when_the_position_has_moved_or_nothing_is_open
     fetched(moved, 7, 8)
     moved.progress.done(7)
     assert committed(moved) == committed(idle) == 0
+
+
+def test_a_start_still_counts_at_a_commit_before_the_first_fetch() -> None:
+    """Nothing is open then either, but the record that kills may be the first that comes."""
+    assert committed(assigned(2), caught_up=False) == ALONE
 
 
 def test_whoever_leaves_in_order_has_not_been_killed() -> None:
