@@ -63,6 +63,8 @@ def relevant(hits: Sequence[Hit]) -> list[Hit]:
 def _is_about(hit: Hit) -> bool:
     if hit.matched >= 3 and hit.weight >= 1.7 and hit.coverage >= 0.25:
         return True
+    if hit.matched >= 2 and hit.headed >= 0.35 and hit.weight + hit.headed >= 1.0 and hit.coverage >= 0.15:
+        return True
     return hit.coverage >= (0.44 if hit.matched >= 2 else 0.6)
 
 

@@ -33,8 +33,8 @@ _STOP_ZH = """
 太 挺 比较 非常 和 与 及 或 或者 在 对 对于 关于 把 被 给 跟 从 到 向 往 以 而 而且 并且 但 但是 不过 如果 要是 因为
 所以 然后 那么 其实 现在 目前 到底 究竟 可能 大概 知道 觉得 认为 说 讲 说说 讲讲 告诉 看 看看 看一下 来 去 做 让 用
 需要 方面 问题 东西 时候 的话 的时候 上 里 中 下 呗 喂 你好 您好 谢谢 麻烦 帮 帮忙 好 好的 对吧 是吧 对不对 好不好
-行不行
-干 干嘛 用 里面 多 大 多大 多久 多长 多高 多远 多快 多长时间 多少钱 钱 最多 最少 最多能 至少 一共 总共
+行不行 不能 不会 不要 不了 没了
+干 干嘛 用 里面 最 多 大 多大 多久 多长 多高 多远 多快 多长时间 多少钱 钱 最多 最少 最多能 至少 一共 总共
 """
 _STOP = frozenset((_STOP_EN + _STOP_ZH).split())
 
@@ -58,7 +58,7 @@ def terms(text: str) -> list[str]:
     for token in _TOKEN.finditer(unicodedata.normalize("NFKC", text).lower()):
         raw = token.group()
         if token.lastgroup == "han":
-            found += [word for word in rjieba.cut_for_search(raw) if word not in _STOP]
+            found += [word for word in rjieba.cut_for_search(raw, False) if word not in _STOP]
         elif token.lastgroup == "number":
             found.append(raw.replace(",", ""))
         else:
