@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.providers.base import Asked, Delta, End, Provider
 from pipeline.providers.extracts import Extract, extracts
 from pipeline.providers.index import Hit, KnowledgeIndex
+from pipeline.providers.knowledge import place
 from pipeline.providers.words import language
 
 NOT_FOUND = {
@@ -69,14 +70,17 @@ def _is_about(hit: Hit) -> bool:
 
 
 def source(n: int, extract: Extract) -> dict[str, Any]:
-    """A citation as data: `n`, `title`, `heading`, `file`, `lines` ("L3-L5"), `score` and the quoted `text`."""
+    """A citation as data: `n`, `title`, `heading`, `file`, `lines`, `score` and the quoted `text`.
+
+    `lines` are "L3-L5", in a PDF "page=3".
+    """
     passage = extract.hit.passage
     return {
         "n": n,
         "title": passage.title,
         "heading": passage.heading,
         "file": passage.file,
-        "lines": f"L{extract.first}-L{extract.last}",
+        "lines": place(passage.file, extract.first, extract.last),
         "score": round(extract.hit.score, 3),
         "text": extract.text,
     }
