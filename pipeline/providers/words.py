@@ -7,6 +7,7 @@ import unicodedata
 from functools import lru_cache
 
 import rjieba
+from opencc import OpenCC
 from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -38,6 +39,10 @@ _STOP_ZH = """
 """
 _STOP = frozenset((_STOP_EN + _STOP_ZH).split())
 
+# The second one knows the words of Taiwan, too: 印表機 is 打印機 elsewhere.
+_SIMPLIFIED, _OF_TAIWAN = OpenCC("t2s"), OpenCC("tw2sp")
+_VARIANTS = str.maketrans("帐", "账")
+
 _STEMMER = TextAnalyzerBuilder(Tokenizer.raw()).filter(Filter.stemmer("english")).build()
 
 
@@ -53,12 +58,14 @@ def terms(text: str) -> list[str]:
     ['chang', 'bill', 'address']
     >>> terms("请问每分钟最多能发1,000个请求吗")
     ['分钟', '每分钟', '发', '1000', '请求']
+    >>> terms("印表機在哪裡設定") == terms("打印机在哪里设置")
+    True
     """
     found = []
     for token in _TOKEN.finditer(unicodedata.normalize("NFKC", text).lower()):
         raw = token.group()
         if token.lastgroup == "han":
-            found += [word for word in rjieba.cut_for_search(raw, False) if word not in _STOP]
+            found += [word for word in rjieba.cut_for_search(_simplified(raw), False) if word not in _STOP]
         elif token.lastgroup == "number":
             found.append(raw.replace(",", ""))
         else:
@@ -66,6 +73,12 @@ def terms(text: str) -> list[str]:
             if word not in _STOP and (len(word) > 1 or word.isdigit()):
                 found.append(_stem(word))
     return found
+
+
+def _simplified(text: str) -> str:
+    """Traditional characters, and the words that go with them, as they are on the mainland."""
+    traditional = _SIMPLIFIED.convert(text) != text
+    return (_OF_TAIWAN.convert(text) if traditional else text).translate(_VARIANTS)
 
 
 def language(text: str) -> str:
