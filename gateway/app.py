@@ -12,7 +12,7 @@ from fastapi import FastAPI, Header, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from gateway import ask, health, metrics, problems
+from gateway import ask, health, knowledge, metrics, problems
 from gateway.auth import SUBPROTOCOL, check_origin, principal_of
 from gateway.bus import Bus
 from gateway.outbox import RESTART
@@ -101,6 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.routes(settings, gateway.probe))
     app.include_router(metrics.routes(settings))
     app.include_router(ask.routes(gateway.bus, gateway.sessions))
+    app.include_router(knowledge.routes(settings))
     app.add_api_websocket_route(settings.ws_path, gateway.converse)
     app.mount("/console", StaticFiles(directory=CONSOLE, check_dir=False))
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, detector, dlq
+from ops import admin, detector, dlq, knowledge
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -33,6 +33,7 @@ topics_app = typer.Typer(no_args_is_help=True, help="Topics on the Kafka of KAFK
 app.add_typer(topics_app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(detector.app, name="questions")
+app.command()(knowledge.search)
 
 
 def main() -> None:
@@ -205,11 +206,11 @@ def list_topics() -> None:
 
 
 @app.command()
-def index(knowledge: Annotated[Path | None, typer.Argument(help="default: KNOWLEDGE_PATH")] = None) -> None:
+def index(folder: Annotated[Path | None, typer.Argument(help="default: KNOWLEDGE_PATH")] = None) -> None:
     """Bring the index up to date with a folder of documents."""
     from pipeline.providers import build_index, index_path
 
-    settings = _settings(**({"knowledge_path": knowledge} if knowledge else {}))
+    settings = _settings(**({"knowledge_path": folder} if folder else {}))
     check_folder("DATA_PATH", settings.data_path)
     report = build_index(settings.knowledge_path, index_path(settings))
     for skipped in report.skipped:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.providers.base import Asked, Delta, End, Provider
-from pipeline.providers.extracts import Extract, extracts
+from pipeline.providers.extracts import Extract, best, extracts
 from pipeline.providers.index import Hit, KnowledgeIndex
 from pipeline.providers.knowledge import place
 from pipeline.providers.words import language
@@ -67,6 +67,18 @@ def _is_about(hit: Hit) -> bool:
     if hit.matched >= 2 and hit.headed >= 0.35 and hit.weight + hit.headed >= 1.0 and hit.coverage >= 0.15:
         return True
     return hit.coverage >= (0.44 if hit.matched >= 2 else 0.6)
+
+
+def look_up(index: KnowledgeIndex, question: str, limit: int) -> list[dict[str, Any]]:
+    """What is found for a question, best first: sources, each with `answers`: whether it is about the question.
+
+    Where none answers, the provider says that it has no answer.
+    """
+    weights = index.weights(question)
+    return [
+        source(n, best(hit, weights)) | {"answers": _is_about(hit)}
+        for n, hit in enumerate(index.search(question, limit), start=1)
+    ]
 
 
 def source(n: int, extract: Extract) -> dict[str, Any]:
