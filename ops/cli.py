@@ -1,4 +1,4 @@
-"""The command line: `realtime-rag run | demo | worker | gateway | broker | topics | dlq | index | questions | …`."""
+"""The command line: `realtime-rag up | demo | worker | gateway | broker | topics | dlq | index | questions | …`."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ def _until_signal(main: Coroutine[Any, Any, int]) -> int:
 
 
 @app.command()
-def run() -> None:
+def up() -> None:
     """Everything on one machine: broker (unless KAFKA_BOOTSTRAP_SERVERS), topics, stages, gateway."""
     settings = _settings()
     if settings.knowledge_path == Settings().knowledge_path and not settings.knowledge_path.exists():
         settings = dataclasses.replace(settings, knowledge_path=EXAMPLES / "knowledge")
         print_line(f"KNOWLEDGE_PATH is not set: answering from {settings.knowledge_path}.")
-    raise typer.Exit(_until_signal(_run(settings)))
+    raise typer.Exit(_until_signal(_up(settings)))
 
 
-async def _run(settings: Settings) -> int:
-    from ops.up import up
+async def _up(settings: Settings) -> int:
+    from ops.up import up as started
 
-    async with up(settings) as running:
+    async with started(settings) as running:
         print(f"ready: {running.url} (console), {running.ws_url} (WebSocket); {running.broker}", flush=True)
         await running.failure()
     return 0

@@ -30,7 +30,7 @@ def check_kafka_is_named(settings: Settings, command: str) -> None:
     if not settings.kafka_bootstrap_servers:
         raise ConfigurationError(
             f"`realtime-rag {command}` needs KAFKA_BOOTSTRAP_SERVERS=host:port."
-            " `realtime-rag run` starts everything on one machine, `realtime-rag broker` only a broker."
+            " `realtime-rag up` starts everything on one machine, `realtime-rag broker` only a broker."
         )
 
 

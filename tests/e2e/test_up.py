@@ -49,8 +49,8 @@ def _stat(pid: int) -> str:
 
 @contextmanager
 def _run(settings: Settings) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`realtime-rag run` that has said ready, and the line that said it."""
-    command = [sys.executable, "-m", "ops.cli", "run"]
+    """`realtime-rag up` that has said ready, and the line that said it."""
+    command = [sys.executable, "-m", "ops.cli", "up"]
     log = settings.data_path.parent / "run.log"
     with (
         log.open("w") as stderr,
