@@ -32,6 +32,7 @@ WATCHDOG_GRACE = 30.0  # seconds beyond the handler deadline
 SESSION_TIMEOUT, REBALANCE_TIMEOUT = 10.0, 60.0  # seconds
 EMBEDDED_SESSION_TIMEOUT = 4.0  # seconds; a join there takes half of it
 HEARTBEAT = 1.0  # seconds; by it a worker learns of a rebalance, and the whole group waits for the last to learn
+METADATA_AGE = 3_000  # milliseconds; a broker just back may not know its topics, and nobody asks again before this
 NEVER = 1e8  # seconds; Faust would otherwise leave the group after 1000 s without a partition and never come back
 SWITCH_INTERVAL = 0.0005  # seconds; at Python's 5 ms the consumer threads of several stages wait for one another
 MAX_REQUEST = 2 * 1024 * 1024  # bytes: a dead letter is a record of 1 MiB and its headers
@@ -49,6 +50,7 @@ def make_app(logic: Logic, settings: Settings) -> faust.App:
         broker_max_poll_interval=NEVER,
         broker_commit_interval=settings.commit_interval,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_AGE,
         producer_linger=0,
         producer_max_request_size=MAX_REQUEST,
         table_standby_replicas=0,
