@@ -1,4 +1,4 @@
-"""The command line: `realtime-rag up | demo | worker | gateway | broker | topics | dlq | index | questions | …`."""
+"""The command line: `realtime-rag up | demo | worker | gateway | broker | topics | dlq | questions | fakes | …`."""
 
 from __future__ import annotations
 
@@ -218,6 +218,18 @@ def index(knowledge: Annotated[Path | None, typer.Argument(help="default: KNOWLE
         f"{report.passages} passages from {report.added} added, {report.updated} changed and {report.unchanged} known"
         f" documents, {report.removed} removed, in {report.seconds:.1f} s"
     )
+
+
+@app.command()
+def fakes(
+    port: Annotated[int, typer.Option(help="on the loopback; 0: any free one")] = 8010,
+    script: Annotated[Path | None, typer.Option(help="JSON that says what is answered to what")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="of every answer; given again: of the next call")] = None,
+) -> None:
+    """Serve fakes of OpenAI, Dify, Serper and a custom server, with faults on request."""
+    from ops.playing import play
+
+    raise typer.Exit(_until_signal(play(port, script, fault or [])))
 
 
 @app.command()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from ops.fakes import Fakes, Reply, serving
 from ops.ports import free_port
 from pipeline.errors import ConfigurationError
 from pipeline.providers import Asked, Delta, End, Provider, ProviderError, Turn, build_provider, errors, open_provider
 from pipeline.settings import Settings
-from tests.scripted_openai import Reply, ScriptedOpenAI, serving
 
 pytestmark = pytest.mark.contract
 
@@ -40,12 +40,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-async def scripted() -> ScriptedOpenAI:
-    return ScriptedOpenAI()
+async def scripted() -> Fakes:
+    return Fakes()
 
 
 @pytest.fixture
-async def open_named(settings: Settings, scripted: ScriptedOpenAI) -> AsyncIterator[Open]:
+async def open_named(settings: Settings, scripted: Fakes) -> AsyncIterator[Open]:
     """Opens a provider by name, with its settings pointing at the scripted server."""
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serving(scripted))
@@ -117,7 +117,7 @@ class TestEveryProvider:
 @pytest.mark.parametrize("name", ["openai", "context"])
 class TestEveryHttpProvider:
     async def test_an_answer_is_the_text_word_for_word_with_usage(
-        self, open_named: Open, scripted: ScriptedOpenAI, name: str
+        self, open_named: Open, scripted: Fakes, name: str
     ) -> None:
         scripted.replies = {"*": [Reply(text='Vierzehn Tage — 十四天, "so"\nit is.', reasoning="Hm, backups.")]}
         pieces, end = await told(await open_named(name))
@@ -125,7 +125,7 @@ class TestEveryHttpProvider:
         assert end.usage == {"prompt_tokens": 10, "completion_tokens": 6, "total_tokens": 16}
 
     async def test_a_server_that_leaves_fields_out_is_understood(
-        self, open_named: Open, scripted: ScriptedOpenAI, name: str
+        self, open_named: Open, scripted: Fakes, name: str
     ) -> None:
         scripted.replies = {"*": [Reply(text="all the same", bare=True)]}
         pieces, end = await told(await open_named(name))
@@ -158,7 +158,7 @@ class TestEveryHttpProvider:
     async def test_a_failure_has_its_error_and_what_came_before_it_was_given(
         self,
         open_named: Open,
-        scripted: ScriptedOpenAI,
+        scripted: Fakes,
         name: str,
         reply: Reply,
         kind: type[ProviderError],
@@ -171,7 +171,7 @@ class TestEveryHttpProvider:
         assert (type(error), error.retryable, len(got)) == (kind, retryable, pieces)
         assert name in str(error)
 
-    async def test_retry_after_and_status_are_kept(self, open_named: Open, scripted: ScriptedOpenAI, name: str) -> None:
+    async def test_retry_after_and_status_are_kept(self, open_named: Open, scripted: Fakes, name: str) -> None:
         scripted.replies = {"*": [Reply(status=429, headers={"retry-after": "7"})]}
         _, error = await failure(await open_named(name))
         assert (error.retry_after, error.status) == (7.0, 429)
@@ -192,16 +192,14 @@ class TestEveryHttpProvider:
             Reply(error_after=0, error={"message": f"key {KEY} is over its quota"}),
         ],
     )
-    async def test_no_message_holds_the_key(
-        self, open_named: Open, scripted: ScriptedOpenAI, name: str, reply: Reply
-    ) -> None:
+    async def test_no_message_holds_the_key(self, open_named: Open, scripted: Fakes, name: str, reply: Reply) -> None:
         scripted.replies = {"*": [reply]}
         provider = await open_named(name)
         _, error = await failure(provider)
         assert KEY not in f"{error} {error!r} {provider!r} {vars(error)}"
 
     async def test_closing_the_stream_closes_the_connection_at_once(
-        self, open_named: Open, scripted: ScriptedOpenAI, name: str
+        self, open_named: Open, scripted: Fakes, name: str
     ) -> None:
         scripted.replies = {"*": [Reply(text="word " * 500, delay=0.02)]}
         async with aclosing((await open_named(name)).stream(QUESTION)) as stream:
@@ -212,7 +210,7 @@ class TestEveryHttpProvider:
         assert scripted.requests[0].sent < 50
 
     async def test_cancelling_the_reader_in_a_silence_closes_the_connection(
-        self, open_named: Open, scripted: ScriptedOpenAI, name: str
+        self, open_named: Open, scripted: Fakes, name: str
     ) -> None:
         scripted.replies = {"*": [Reply(silence_after=0)]}
         reading = asyncio.create_task(told(await open_named(name)))
@@ -223,7 +221,7 @@ class TestEveryHttpProvider:
         await scripted.until(lambda requests: requests[0].outcome == "disconnected")
 
     async def test_the_second_attempt_of_a_question_may_get_another_answer(
-        self, open_named: Open, scripted: ScriptedOpenAI, name: str
+        self, open_named: Open, scripted: Fakes, name: str
     ) -> None:
         scripted.replies = {"backups": [Reply(text="a long first answer", cut_after=2), Reply(text="short")]}
         provider = await open_named(name)
@@ -232,7 +230,7 @@ class TestEveryHttpProvider:
         assert [request.call for request in scripted.requests] == [1, 2]
 
     async def test_turns_and_options_reach_the_model_and_the_pipelines_own_options_do_not(
-        self, open_named: Open, scripted: ScriptedOpenAI, name: str
+        self, open_named: Open, scripted: Fakes, name: str
     ) -> None:
         options = {"model": "big", "temperature": 0, "max_tokens": 50, "priority": 3, "stream": False, "timeout": 4}
         asked = replace(QUESTION, context=(Turn("Is there a backup?", "Yes."),), options=options)
@@ -249,9 +247,7 @@ class TestEveryHttpProvider:
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1/chat/completions"])
-async def test_a_base_url_works_with_and_without_its_version(
-    settings: Settings, scripted: ScriptedOpenAI, tail: str
-) -> None:
+async def test_a_base_url_works_with_and_without_its_version(settings: Settings, scripted: Fakes, tail: str) -> None:
     async with serving(scripted) as url:
         provider = build_provider(replace(settings, rag_provider="openai", openai_base_url=url + tail))
         assert (await told(provider))[0]
@@ -259,9 +255,7 @@ async def test_a_base_url_works_with_and_without_its_version(
     assert scripted.requests[0].path == "/v1/chat/completions"
 
 
-async def test_openai_answers_from_the_knowledge_where_an_index_was_made(
-    open_named: Open, scripted: ScriptedOpenAI
-) -> None:
+async def test_openai_answers_from_the_knowledge_where_an_index_was_made(open_named: Open, scripted: Fakes) -> None:
     await open_named("local")
     _, end = await told(await open_named("openai"))
     assert end.sources[0]["file"] == "en/install.md"

@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from ops.broker.process import LocalBroker
+from ops.fakes import Reply
 from ops.ports import free_port
 from pipeline.settings import Settings
 from tests.client import Client, until_answered, until_ready
 from tests.providers import Scripted, scripted_provider, slow
-from tests.scripted_openai import Reply
 from tests.workers import Worker, running, stored, stored_until, until, working
 from topics.catalog import SENTENCES, TRANSCRIPTS
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ops.fakes import Reply
 from ops.ports import free_port
 from pipeline.settings import Settings
 from tests.providers import scripted_provider
-from tests.scripted_openai import Reply
 from tests.talker import Talker, served
 from tests.workers import running, told_until, working, write
 from topics.catalog import SENTENCES, TRANSCRIPTS
