@@ -39,13 +39,16 @@ async def admin_client(settings: Settings, wait: float = WAIT) -> AsyncIterator[
     """A connected admin client; it tries for `wait` seconds.
 
     Raises:
-        BrokerError: no broker answers at KAFKA_BOOTSTRAP_SERVERS.
+        BrokerAway: no broker answers at KAFKA_BOOTSTRAP_SERVERS, or not any more.
+        BrokerError: it refuses.
     """
     with _quiet_client():
         client = await _connect(settings, time.monotonic() + wait)
     try:
         yield client
     except KafkaError as exc:
+        if exc.retriable:  # it went away after it had answered
+            raise BrokerAway(_unreachable(settings, exc)) from exc
         raise BrokerError(f"Kafka at {settings.kafka_bootstrap_servers} refused: {exc}") from exc
     finally:
         await client.close()
