@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -143,6 +144,7 @@ async def _until_stopped(apps: Sequence[faust.App], stop: asyncio.Event) -> int:
         app.stage.refuse = refusals.append
     try:
         await asyncio.gather(*(app.start() for app in apps))
+        spare_start_up()
     except KafkaError as exc:
         log.error("Kafka went away while the stages started: %s", exc)
         await asyncio.gather(*(app.stop() for app in apps))
@@ -156,6 +158,12 @@ async def _until_stopped(apps: Sequence[faust.App], stop: asyncio.Event) -> int:
     if refusals:
         raise refusals[0]
     return 1 if crashed else 0
+
+
+def spare_start_up() -> None:
+    """Let the garbage collector leave out what start-up made and will not free: records waited 30 ms for a full run."""
+    gc.collect()
+    gc.freeze()
 
 
 def guard(app: Any) -> None:
