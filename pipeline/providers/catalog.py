@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -13,6 +14,8 @@ from pipeline.providers.indexing import build_index
 from pipeline.providers.local import LocalProvider
 from pipeline.providers.openai import OpenAIProvider
 from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "realtime_rag.providers"
 
@@ -29,7 +32,9 @@ async def open_provider(settings: Settings) -> Provider:
         ConfigurationError: as `build_provider`, and where the knowledge cannot be read.
     """
     if settings.rag_provider == LocalProvider.name:
-        await asyncio.to_thread(build_index, settings.knowledge_path, index_path(settings))
+        report = await asyncio.to_thread(build_index, settings.knowledge_path, index_path(settings))
+        for skipped in report.skipped:
+            log.warning("Knowledge without %s: %s.", skipped.name, skipped.reason)
     return build_provider(settings)
 
 

@@ -7,18 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.providers.index import Hit
-from pipeline.providers.knowledge import Passage
 from pipeline.providers.units import Unit
 from pipeline.providers.words import terms, width
 
 # What is read out or shown beside a live conversation; more is not read.
-ANSWER_WIDTH = 480
+ANSWER_WIDTH = 960
+# One quote alone is no longer than this, so that a second place has its room.
+QUOTE_WIDTH = 640
 # How many passages are looked into, and how many of them are quoted at most.
 LOOKED_INTO, QUOTED = 4, 3
 # A further passage is quoted when it is about as good as the first one.
 WORTH_QUOTING = 0.7
 
-_NEIGHBOURS = 0.3  # what stands beside a sentence that matches often is the answer
+_HEADED = 0.3  # every stretch below a heading is about what the heading says
+_OFTEN = 0.3  # a word that comes again says little new
+_START = 0.1  # sections begin with what they are about
+_STEPS = 0.2  # a list is understood from its first item on
 _LEAD = 0.5
 _ASKING = 0.4  # a record of a conversation holds the question too; the answer is what follows it
 _CODE = 0.6  # the sentence about it is the better answer
@@ -64,7 +68,7 @@ def extracts(hits: Sequence[Hit], weights: Mapping[str, float], limit: int = ANS
 
     `weights` are the question's terms with their rarity, as the index gives them.
     """
-    looked = [_best(hit, weights, limit) for hit in hits[:LOOKED_INTO]]
+    looked = [_best(hit, weights, min(limit, QUOTE_WIDTH)) for hit in hits[:LOOKED_INTO]]
     ranked = sorted(looked, key=lambda extract: -extract.score)
     chosen: list[Extract] = []
     left = limit
@@ -78,59 +82,62 @@ def extracts(hits: Sequence[Hit], weights: Mapping[str, float], limit: int = ANS
 
 
 def _best(hit: Hit, weights: Mapping[str, float], limit: int) -> Extract:
+    """The stretch of a passage that answers best; words of its headings are answered by every stretch of it."""
     units = hit.passage.units
-    matches = [_match(unit, weights) for unit in units]
-    scores = [
-        own + _NEIGHBOURS * _mean(matches[max(at - 1, 0) : at] + matches[at + 1 : at + 2])
-        for at, own in enumerate(matches)
-    ]
-    seed = max(range(len(units)), key=lambda at: (scores[at], -at))
-    low, high = _grow(hit.passage, seed, scores, limit)
-    held = {term for unit in units[low:high] for term in terms(f"{unit.lead} {unit.text}")}
-    shown = sum(weight for term, weight in weights.items() if term in held) / (sum(weights.values()) or 1)
+    above = set(terms(f"{hit.passage.title} {hit.passage.heading}"))
+    worth = {term: weight * (_HEADED if term in above else 1.0) for term, weight in weights.items()}
+    held = [(set(terms(unit.text)), set(terms(unit.lead))) for unit in units]
+    matches = [_match(unit, own, lead, worth) for unit, (own, lead) in zip(units, held, strict=True)]
+    windows = [(low, _reach(units, low, limit)) for low in range(len(units))]
+
+    def score(window: tuple[int, int]) -> float:
+        low, high = window
+        shown = set[str]().union(*(own | lead for own, lead in held[low:high]))
+        told = sum(weight for term, weight in worth.items() if term in shown)
+        return told + _OFTEN * sum(matches[low:high]) + _opening(units, low)
+
+    low, high = max(windows, key=lambda window: (score(window), -window[0]))
+    shown = above.union(*(own | lead for own, lead in held[low:high]))
+    told = sum(weight for term, weight in weights.items() if term in shown) / (sum(weights.values()) or 1)
     low, high = _without_questions(units, low, high)
-    return Extract(hit, tuple(units[low:high]), hit.score * (0.5 + shown))
+    return Extract(hit, tuple(units[low:high]), hit.score * (0.5 + told))
 
 
-def _match(unit: Unit, weights: Mapping[str, float]) -> float:
-    own = set(terms(unit.text))
-    lead = set(terms(unit.lead)) - own
-    score = sum(weight * (1.0 if term in own else _LEAD * (term in lead)) for term, weight in weights.items())
+def _match(unit: Unit, own: set[str], lead: set[str], worth: Mapping[str, float]) -> float:
+    score = sum(weight * (1.0 if term in own else _LEAD * (term in lead)) for term, weight in worth.items())
     if unit.kind == "code":
         return score * _CODE
-    return score * _ASKING if _QUESTION_MARK.search(unit.text) else score
+    return score * _ASKING if _asks(unit) else score
 
 
-def _grow(passage: Passage, seed: int, scores: Sequence[float], limit: int) -> tuple[int, int]:
-    """Widen from the best unit to its better neighbour, while both sides fit; a list goes on below its intro."""
-    units = passage.units
-    low, high = seed, seed + 1
-    used = width(units[seed].lead) + width(units[seed].text)
-    while True:
-        options = [at for at in (high, low - 1) if 0 <= at < len(units) and _belongs(units, seed, low, high, at)]
-        options = [at for at in options if used + width(units[at].text) <= limit]
-        if not options:
-            return low, high
-        at = max(options, key=lambda at: (units[at].lead == units[seed].text, scores[at], at == high))
-        used += width(units[at].text)
-        low, high = min(low, at), max(high, at + 1)
+def _asks(unit: Unit) -> bool:
+    return _QUESTION_MARK.search(unit.text) is not None
+
+
+def _reach(units: Sequence[Unit], low: int, limit: int) -> int:
+    """End of the stretch that begins here: as far as it fits, up to the next question, rows of a table alone."""
+    used, high, told = width(units[low].lead), low, False
+    while high < len(units) and (units[high].kind == "row") == (units[low].kind == "row"):
+        used += width(units[high].text)
+        asks = _asks(units[high])
+        if (used > limit and high > low) or (told and asks):
+            break
+        told = told or not asks
+        high += 1
+    return high
+
+
+def _opening(units: Sequence[Unit], low: int) -> float:
+    """What speaks for beginning here: sections open with what they are about, lists with their first item."""
+    first_item = units[low].kind == "item" and (low == 0 or units[low - 1].kind != "item")
+    introduces = low + 1 < len(units) and units[low + 1].lead == units[low].text
+    return _START * (low == 0) + _STEPS * (first_item or introduces)
 
 
 def _without_questions(units: Sequence[Unit], low: int, high: int) -> tuple[int, int]:
     """Leave out questions at both ends: whoever asks has no use for his question, or for the next one."""
-    told = [at for at in range(low, high) if not _QUESTION_MARK.search(units[at].text)]
+    told = [at for at in range(low, high) if not _asks(units[at])]
     return (told[0], told[-1] + 1) if told else (low, high)
-
-
-def _belongs(units: Sequence[Unit], seed: int, low: int, high: int, at: int) -> bool:
-    """Whether a unit may be quoted together with the seed: rows alone, items with their list, no step backwards."""
-    unit, best = units[at], units[seed]
-    if best.kind == "row" or unit.kind == "row":
-        return unit.kind == best.kind
-    if best.kind == "item":
-        return unit.kind in ("item", "code") and (unit.lead == best.lead or unit.lead in best.text)
-    asks = _QUESTION_MARK.search(best.text) is not None
-    return at >= high or (not asks and unit.kind == "sentence")
 
 
 def _between(unit: Unit, following: Unit | None) -> str:
@@ -139,7 +146,3 @@ def _between(unit: Unit, following: Unit | None) -> str:
     if unit.kind != "sentence" or following.kind != "sentence":
         return "\n"
     return " " if _LATIN_END.search(unit.text) else ""
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Mapping
@@ -13,9 +12,10 @@ import msgspec
 import tantivy
 
 from pipeline.errors import ConfigurationError
-from pipeline.providers.files import KnowledgeFile, Skipped, read_knowledge
+from pipeline.providers.files import KnowledgeFile, Skipped, knowledge_files, nothing_readable, read
 from pipeline.providers.index import index_home, index_schema
-from pipeline.providers.knowledge import Passage, passages
+from pipeline.providers.knowledge import Passage
+from pipeline.providers.units import Unreadable
 from pipeline.providers.words import terms
 
 _WRITER_BYTES = 15_000_000  # the least that tantivy accepts; documents of one folder need no more
@@ -36,15 +36,21 @@ class IndexReport:
 
 
 class _Entry(msgspec.Struct, frozen=True):
+    """What is in the index of a file: how many passages, or why there are none."""
+
     digest: str
     passages: int
+    unreadable: str = ""
+
+
+_Manifest = Mapping[str, _Entry]
 
 
 def build_index(knowledge: Path, index: Path, wait: float = 30.0) -> IndexReport:
     """Bring the index up to date with the knowledge folder (or single file); only changed files are read into it.
 
     Args:
-        knowledge: folder of Markdown and text files, or one such file.
+        knowledge: folder of documents, or one document.
         index: folder of the index; it is made when it is missing, and may be deleted at any time.
         wait: seconds to wait while another process writes the same index.
 
@@ -52,29 +58,43 @@ def build_index(knowledge: Path, index: Path, wait: float = 30.0) -> IndexReport
         ConfigurationError: the knowledge cannot be read, or the index cannot be written; it names the setting.
     """
     started = time.monotonic()
-    files, skipped = read_knowledge(knowledge)
-    now = {file.name: hashlib.sha256(file.text.encode()).hexdigest() for file in files}
+    files, skipped = knowledge_files(knowledge)
     try:
-        opened = _open_or_create(index)
-        before, entries = _manifest(index), {}
-        if {name: entry.digest for name, entry in before.items()} == now:
-            entries = before
-        else:
-            with _writer(opened, index, started + wait) as writer:
-                before = _manifest(index)  # whoever held the lock before us may have done the work
-                entries = _write(writer, files, before, now)
-                _store_manifest(index, entries)
+        before, entries = _update(files, index, started + wait)
     except OSError as exc:
         raise ConfigurationError(
             f"The index in {index} cannot be written ({exc.strerror or exc}): see DATA_PATH."
         ) from exc
+    skipped += [Skipped(name, entry.unreadable) for name, entry in sorted(entries.items()) if entry.unreadable]
+    if all(entry.unreadable for entry in entries.values()):
+        raise nothing_readable(knowledge, skipped)
+    return _report(before, entries, skipped, time.monotonic() - started)
+
+
+def _update(files: list[KnowledgeFile], index: Path, deadline: float) -> tuple[_Manifest, _Manifest]:
+    """What was in the index, and what is in it now."""
+    now = {file.name: file.digest for file in files}
+    opened = _open_or_create(index)
+    before = _manifest(index)
+    if {name: entry.digest for name, entry in before.items()} == now:
+        return before, before
+    with _writer(opened, index, deadline) as writer:
+        before = _manifest(index)  # whoever held the lock before us may have done the work
+        entries = _write(writer, files, before, now)
+        _store_manifest(index, entries)
+    return before, entries
+
+
+def _report(before: _Manifest, entries: _Manifest, skipped: list[Skipped], seconds: float) -> IndexReport:
+    readable = {name for name, entry in entries.items() if not entry.unreadable}
+    known = {name for name in readable & before.keys() if before[name].digest == entries[name].digest}
     return IndexReport(
-        added=len(now.keys() - before.keys()),
-        updated=sum(before[name].digest != now[name] for name in now.keys() & before.keys()),
-        removed=len(before.keys() - now.keys()),
-        unchanged=sum(name in before and before[name].digest == now[name] for name in now),
+        added=len(readable - before.keys()),
+        updated=len(readable & before.keys() - known),
+        removed=len(before.keys() - entries.keys()),
+        unchanged=len(known),
         passages=sum(entry.passages for entry in entries.values()),
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         skipped=tuple(skipped),
     )
 
@@ -108,7 +128,7 @@ def _writer(opened: tantivy.Index, index: Path, deadline: float) -> tantivy.Inde
 
 
 def _write(
-    writer: tantivy.IndexWriter, files: list[KnowledgeFile], before: Mapping[str, _Entry], now: Mapping[str, str]
+    writer: tantivy.IndexWriter, files: list[KnowledgeFile], before: _Manifest, now: Mapping[str, str]
 ) -> dict[str, _Entry]:
     """Put changed files in place of what was there of them; a run that died before its manifest repeats this."""
     entries = {name: entry for name, entry in before.items() if entry.digest == now.get(name)}
@@ -116,12 +136,19 @@ def _write(
         writer.delete_documents_by_term("file", name)
     for file in files:
         if file.name not in entries:
-            cut = passages(file.text, file.name)
-            for passage in cut:
-                writer.add_document(_document(passage))
-            entries[file.name] = _Entry(now[file.name], len(cut))
+            entries[file.name] = _add(writer, file)
     writer.commit()
     return entries
+
+
+def _add(writer: tantivy.IndexWriter, file: KnowledgeFile) -> _Entry:
+    try:
+        found = read(file)
+    except Unreadable as exc:
+        return _Entry(file.digest, 0, str(exc))
+    for passage in found:
+        writer.add_document(_document(passage))
+    return _Entry(file.digest, len(found))
 
 
 def _document(passage: Passage) -> tantivy.Document:
@@ -140,7 +167,7 @@ def _manifest(index: Path) -> dict[str, _Entry]:
         return {}
 
 
-def _store_manifest(index: Path, entries: dict[str, _Entry]) -> None:
+def _store_manifest(index: Path, entries: _Manifest) -> None:
     path = index_home(index) / "files.json"
     written = path.with_suffix(f".{os.getpid()}")
     written.write_bytes(msgspec.json.encode(entries))

@@ -9,17 +9,21 @@ from pathlib import PurePosixPath
 import msgspec
 
 from pipeline.providers import markdown
-from pipeline.providers.units import Unit, sentences
+from pipeline.providers.units import Sections, Unit, sentences
 from pipeline.providers.words import width
 
 # A passage is what one hit shows: longer ones hide the sentence that matched, shorter ones lose what it is about.
 PASSAGE_WIDTH = 1_400
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdx"})
-SUFFIXES = MARKDOWN_SUFFIXES | {".txt", ".text"}
+PDF_SUFFIXES = frozenset({".pdf"})
+SUFFIXES = MARKDOWN_SUFFIXES | {".txt", ".text"} | PDF_SUFFIXES
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """A stretch of one section of a file; `heading` is the path of headings below the title, lines count from 1."""
+    """A stretch of one section of a file; `heading` is the path of headings below the title.
+
+    Lines count from 1. In a PDF a line is a page.
+    """
 
     file: str
     title: str
@@ -49,13 +53,24 @@ def passages(text: str, file: str) -> list[Passage]:
     >>> found.title, found.heading, found.text, found.first
     ('Plans', 'Price', 'Team is 9 euros.', 5)
     """
-    path = PurePosixPath(file)
-    if path.suffix.lower() in MARKDOWN_SUFFIXES:
-        title, sections = markdown.sections(text)
-    else:
-        title, sections = "", [("", list(_plain_units(text)))]
-    title = title or re.sub(r"[-_]+", " ", path.stem).strip()
+    if PurePosixPath(file).suffix.lower() in MARKDOWN_SUFFIXES:
+        return cut(file, *markdown.sections(text))
+    return cut(file, "", [("", list(_plain_units(text)))])
+
+
+def cut(file: str, title: str, sections: Sections) -> list[Passage]:
+    """Passages of a document's sections; without a title the name of the file is one."""
+    title = title or re.sub(r"[-_]+", " ", PurePosixPath(file).stem).strip()
     return [Passage(file, title, heading, units) for heading, all_units in sections for units in _cut(all_units)]
+
+
+def place(file: str, first: int, last: int) -> str:
+    """Where in a file lines stand, as the fragment of an address.
+
+    >>> place("a.md", 3, 5), place("a.pdf", 3, 4)
+    ('L3-L5', 'page=3')
+    """
+    return f"page={first}" if PurePosixPath(file).suffix.lower() in PDF_SUFFIXES else f"L{first}-L{last}"
 
 
 def _cut(units: Iterable[Unit]) -> Iterator[list[Unit]]:

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.providers.base import Asked, Delta, End, Provider
 from pipeline.providers.extracts import Extract, extracts
 from pipeline.providers.index import Hit, KnowledgeIndex
+from pipeline.providers.knowledge import place
 from pipeline.providers.words import language
 
 NOT_FOUND = {
@@ -63,18 +64,23 @@ def relevant(hits: Sequence[Hit]) -> list[Hit]:
 def _is_about(hit: Hit) -> bool:
     if hit.matched >= 3 and hit.weight >= 1.7 and hit.coverage >= 0.25:
         return True
+    if hit.matched >= 2 and hit.headed >= 0.35 and hit.weight + hit.headed >= 1.0 and hit.coverage >= 0.15:
+        return True
     return hit.coverage >= (0.44 if hit.matched >= 2 else 0.6)
 
 
 def source(n: int, extract: Extract) -> dict[str, Any]:
-    """A citation as data: `n`, `title`, `heading`, `file`, `lines` ("L3-L5"), `score` and the quoted `text`."""
+    """A citation as data: `n`, `title`, `heading`, `file`, `lines`, `score` and the quoted `text`.
+
+    `lines` are "L3-L5", in a PDF "page=3".
+    """
     passage = extract.hit.passage
     return {
         "n": n,
         "title": passage.title,
         "heading": passage.heading,
         "file": passage.file,
-        "lines": f"L{extract.first}-L{extract.last}",
+        "lines": place(passage.file, extract.first, extract.last),
         "score": round(extract.hit.score, 3),
         "text": extract.text,
     }

@@ -10,7 +10,7 @@ from textwrap import dedent
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from pipeline.providers.units import MAX_UNIT_CHARS, Unit, join_lines, sentences
+from pipeline.providers.units import MAX_UNIT_CHARS, Sections, Unit, join_lines, sentences
 from pipeline.providers.words import HAN, width
 
 _PARSER = MarkdownIt("commonmark").enable("table")
@@ -20,8 +20,6 @@ _TITLE = re.compile(r"^title:[ \t]*(?P<quote>[\"']?)(?P<title>.+?)(?P=quote)[ \t
 # A paragraph in front of a list introduces it when it ends in a colon, or is short enough to be a caption.
 LEAD_WIDTH = 120
 CODE_LINES = 6
-
-Sections = list[tuple[str, list[Unit]]]
 
 
 def sections(text: str) -> tuple[str, Sections]:

@@ -21,14 +21,22 @@ _CHINESE_BREAK = re.compile(rf"(?<=[{HAN}，、。：；！？])\s*\n\s*(?=[{HAN
 _BREAK = re.compile(r"\s*\n\s*")
 
 
+class Unreadable(Exception):
+    """A file whose text cannot be had; the message is the reason in a few words."""
+
+
 class Unit(msgspec.Struct, frozen=True):
-    """Text with its lines; `lead` is the sentence that introduces the list it stands in."""
+    """Text with its lines (of a PDF: its page); `lead` is the sentence that introduces the list it stands in."""
 
     kind: Kind
     text: str
     first: int
     last: int
     lead: str = ""
+
+
+# Of a document, in order: (path of headings, what stands below).
+Sections = list[tuple[str, list[Unit]]]
 
 
 def sentences(text: str, line: int) -> Iterator[Unit]:

@@ -7,6 +7,7 @@ import unicodedata
 from functools import lru_cache
 
 import rjieba
+from opencc import OpenCC
 from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -33,10 +34,14 @@ _STOP_ZH = """
 太 挺 比较 非常 和 与 及 或 或者 在 对 对于 关于 把 被 给 跟 从 到 向 往 以 而 而且 并且 但 但是 不过 如果 要是 因为
 所以 然后 那么 其实 现在 目前 到底 究竟 可能 大概 知道 觉得 认为 说 讲 说说 讲讲 告诉 看 看看 看一下 来 去 做 让 用
 需要 方面 问题 东西 时候 的话 的时候 上 里 中 下 呗 喂 你好 您好 谢谢 麻烦 帮 帮忙 好 好的 对吧 是吧 对不对 好不好
-行不行
-干 干嘛 用 里面 多 大 多大 多久 多长 多高 多远 多快 多长时间 多少钱 钱 最多 最少 最多能 至少 一共 总共
+行不行 不能 不会 不要 不了 没了
+干 干嘛 用 里面 最 多 大 多大 多久 多长 多高 多远 多快 多长时间 多少钱 钱 最多 最少 最多能 至少 一共 总共
 """
 _STOP = frozenset((_STOP_EN + _STOP_ZH).split())
+
+# The second one knows the words of Taiwan, too: 印表機 is 打印機 elsewhere.
+_SIMPLIFIED, _OF_TAIWAN = OpenCC("t2s"), OpenCC("tw2sp")
+_VARIANTS = str.maketrans("帐", "账")
 
 _STEMMER = TextAnalyzerBuilder(Tokenizer.raw()).filter(Filter.stemmer("english")).build()
 
@@ -53,12 +58,14 @@ def terms(text: str) -> list[str]:
     ['chang', 'bill', 'address']
     >>> terms("请问每分钟最多能发1,000个请求吗")
     ['分钟', '每分钟', '发', '1000', '请求']
+    >>> terms("印表機在哪裡設定") == terms("打印机在哪里设置")
+    True
     """
     found = []
     for token in _TOKEN.finditer(unicodedata.normalize("NFKC", text).lower()):
         raw = token.group()
         if token.lastgroup == "han":
-            found += [word for word in rjieba.cut_for_search(raw) if word not in _STOP]
+            found += [word for word in rjieba.cut_for_search(_simplified(raw), False) if word not in _STOP]
         elif token.lastgroup == "number":
             found.append(raw.replace(",", ""))
         else:
@@ -66,6 +73,12 @@ def terms(text: str) -> list[str]:
             if word not in _STOP and (len(word) > 1 or word.isdigit()):
                 found.append(_stem(word))
     return found
+
+
+def _simplified(text: str) -> str:
+    """Traditional characters, and the words that go with them, as they are on the mainland."""
+    traditional = _SIMPLIFIED.convert(text) != text
+    return (_OF_TAIWAN.convert(text) if traditional else text).translate(_VARIANTS)
 
 
 def language(text: str) -> str:

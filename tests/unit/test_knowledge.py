@@ -107,7 +107,7 @@ def test_a_long_section_becomes_several_passages_and_loses_nothing() -> None:
 
 def hit(*told: str, score: float = 1.0) -> Hit:
     line = [Unit("sentence", text, n, n) for n, text in enumerate(told, start=1)]
-    return Hit(Passage("x.md", "T", "", line), score, 2, 1.0, 1.0)
+    return Hit(Passage("x.md", "T", "", line), score, matched=2, weight=1.0, headed=0.0, coverage=1.0)
 
 
 def test_an_extract_is_the_best_sentence_with_its_neighbours_within_the_limit() -> None:
@@ -127,3 +127,27 @@ def test_the_same_words_are_quoted_once() -> None:
 
 def test_a_much_weaker_passage_is_not_quoted_beside_the_best() -> None:
     assert len(extracts([hit("The crane is red."), hit("A crane.", score=0.3)], {"crane": 1.0})) == 1
+
+
+def section(text: str, heading: str = "") -> Hit:
+    [passage] = passages(f"# T\n\n## {heading or 'H'}\n\n{text}", "x.md")
+    return Hit(passage, 1.0, matched=2, weight=1.0, headed=1.0, coverage=1.0)
+
+
+def test_a_section_whose_heading_is_what_was_asked_is_quoted_from_its_beginning() -> None:
+    text = "Open the menu first. " + "Then look at something else. " * 8 + "Confirm it at last."
+    [found] = extracts([section(text, "Freeze the rows")], {"freez": 0.7, "row": 0.4}, limit=60)
+    assert found.text.startswith("Open the menu first.")
+
+
+def test_steps_are_quoted_with_their_introduction_from_the_first_one_on() -> None:
+    text = (
+        "Something else stands here first.\n\nTo add a crane:\n\n1. Open the yard.\n2. Choose a crane.\n3. Confirm it."
+    )
+    [found] = extracts([section(text)], {"add": 0.5, "crane": 0.5}, limit=70)
+    assert found.text == "To add a crane:\n1. Open the yard.\n2. Choose a crane.\n3. Confirm it."
+
+
+def test_a_quote_ends_before_the_next_question_of_a_record() -> None:
+    [found] = extracts([hit("The crane is red.", "It is new.", "And the fence?", "It is green.")], {"crane": 1.0})
+    assert found.text == "The crane is red. It is new."

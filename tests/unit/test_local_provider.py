@@ -88,6 +88,32 @@ async def test_a_question_about_something_else_is_told_plainly_that_there_is_no_
     assert (end.found, end.sources) == (False, [])
 
 
+@pytest.mark.parametrize(
+    ("question", "file", "fact"),
+    [
+        ("請問企業版每分鐘最多能發多少個請求", "zh/plans.md", "10,000"),
+        ("那個我想問一下能不能用銀行轉帳付款", "zh/plans.md", "仅限年付合同"),
+        ("帳單的地址要去哪裡改", "zh/plans.md", "设置"),
+        ("嗯機器最少要多大的內存", "zh/install.md", "4 GB"),
+        ("備份會保留多少天呢", "zh/install.md", "十四天"),
+    ],
+)
+async def test_a_question_in_traditional_characters_finds_simplified_documents(
+    index: Path, question: str, file: str, fact: str
+) -> None:
+    _, end = await answer(index, question)
+    assert end.sources[0]["file"] == file
+    assert fact in end.sources[0]["text"]
+
+
+async def test_a_document_in_traditional_characters_is_found_and_quoted_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "printer.md").write_text("# 印表機\n\n請先打開印表機的電源，再按設定鍵。", encoding="utf-8")
+    build_index(tmp_path / "docs", tmp_path / "index")
+    _, end = await answer(tmp_path / "index", "打印机的电源怎么打开")
+    assert end.sources[0]["text"] == "請先打開印表機的電源，再按設定鍵。"
+
+
 async def test_no_answer_is_said_in_the_language_of_the_question(index: Path) -> None:
     assert (await answer(index, "今天吃什么"))[0][0].startswith("没有找到答案")
     assert (await answer(index, "what is for lunch"))[0][0].startswith("No answer found")
