@@ -45,7 +45,7 @@ def main() -> None:
 
 def model_score(row: Row) -> float:
     """Probability by the default model."""
-    return detect(row.text, row.lang).score
+    return detect(row.text, lang=row.lang).score
 
 
 def keyword_score(row: Row) -> float:
@@ -92,7 +92,7 @@ def print_cost(rows: Sequence[Row]) -> None:
 def seconds(row: Row) -> float:
     """How much processor time one verdict takes."""
     begun = time.process_time()
-    detect(row.text, row.lang)
+    detect(row.text, lang=row.lang)
     return time.process_time() - begun
 
 

@@ -20,7 +20,7 @@ def judge(
     """Say whether a sentence asks something, with score and reason."""
     from pipeline.questions import detect
 
-    verdict = detect(sentence, lang)
+    verdict = detect(sentence, lang=lang)
     print(f"{'question' if verdict.is_question else 'no question'} · {verdict.score:.3f} · {verdict.reason}")
 
 
