@@ -7,6 +7,7 @@ from typing import Any
 from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
 from agents.unit import Unit
+from pipeline.cascade import model_of
 from pipeline.joined import asked_with, has_content
 from pipeline.profiles import BALANCED, Profile, read_profile, woken
 from pipeline.questions import detect
@@ -59,7 +60,11 @@ class Questions(Logic):
     look_back = LOOK_BACK
 
     def __init__(self, settings: Settings) -> None:
-        self.profile = read_profile(settings.question_profile)
+        self.profile, self.model = read_profile(settings.question_profile), settings.question_model
+
+    async def start(self) -> None:
+        """Read the model, so that one that cannot be read is told at the start."""
+        model_of(self.model)
 
     def new_memory(self) -> Sessions[Last]:
         """Nothing judged yet."""
@@ -83,20 +88,21 @@ class Questions(Logic):
             unit.outcome = "duplicate"
         else:
             last: Last = unit.assignment.memory.of(unit.session)
-            output = judge(unit.record, last.said, self.profile)
+            output = judge(unit.record, last.said, self.profile, self.model)
             await unit.emit(output)
             last.add(unit.source)
             last.hear(output)
         return False
 
 
-def judge(record: Record, said: str = "", default: Profile = BALANCED) -> Record:
+def judge(record: Record, said: str = "", default: Profile = BALANCED, model: str = "linear") -> Record:
     """The output for one input: sentences get a verdict, asks are questions without one, the rest stays as it is.
 
     Args:
         record: what came.
         said: the sentence before it that a question can lean on.
         default: the profile of sentences that name none, or only a part of one.
+        model: which one judges.
 
     Raises:
         ValueError: the sentence names a profile that there is not.
@@ -104,7 +110,7 @@ def judge(record: Record, said: str = "", default: Profile = BALANCED) -> Record
     match record:
         case Sentence():
             profile = read_profile(record.profile, default)
-            verdict = detect(record.text, said, lang=record.lang, profile=profile, speaker=record.speaker)
+            verdict = detect(record.text, said, lang=record.lang, profile=profile, speaker=record.speaker, model=model)
             if not verdict.is_question:
                 return NotAQuestion(text=record.text, score=verdict.score, reason=verdict.reason)
             return Question(

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.asked import ask_of
-from pipeline.classifier import default_model, probability
+from pipeline.cascade import MODELS, model_of
+from pipeline.classifier import Classifier, probability
 from pipeline.features import is_chinese, plain
 from pipeline.profiles import PROFILES, Profile, read_profile, woken
 from pipeline.reasons import reason_for
 
-__all__ = ["PROFILES", "Profile", "Verdict", "ask_of", "detect", "score_lines", "thresholds"]
+__all__ = ["MODELS", "PROFILES", "Profile", "Verdict", "ask_of", "detect", "score_lines", "thresholds"]
 
 _MARK = re.compile(r"[?？؟](?![^\W_])")
 
@@ -39,6 +40,7 @@ def detect(
     lang: str | None = None,
     profile: str | Profile = "balanced",
     speaker: str | int | None = None,
+    model: str = "linear",
 ) -> Verdict:
     """Decide whether a sentence asks something.
 
@@ -51,23 +53,25 @@ def detect(
         lang: language of the session (`zh`, `en`, …); the characters decide where it is not English.
         profile: who may ask and how sure to be, read or as `read_profile` reads it.
         speaker: who said it.
+        model: one of `MODELS`; all but `linear` need the extra `onnx`.
 
     Raises:
-        ValueError: there is no such profile.
+        ValueError: there is no such profile or model.
+        RagError: the extra `onnx` is needed and not installed.
 
     >>> detect("This is fine.").is_question, detect("我想知道退款要多久").is_question
     (False, True)
     """
     if isinstance(profile, str):
         profile = read_profile(profile)
-    model = default_model()
+    judge = model_of(model)
     words, chinese, marked = _read(sentence, lang)
-    score = _score(words, chinese, marked)
+    score = _score(judge, words, chinese, marked)
     ruling = _ruled(words, sentence, context, profile, speaker)
     if ruling is None:
-        asks = score >= model.header.tables["zh" if chinese else "en"].thresholds[profile.name]
+        asks = score >= judge.tables["zh" if chinese else "en"].thresholds[profile.name]
         ruling = asks, reason_for(words, chinese, marked, asks)
-    return Verdict(ruling[0], score, ruling[1], model.header.model)
+    return Verdict(ruling[0], score, ruling[1], judge.name)
 
 
 def _ruled(
@@ -94,24 +98,24 @@ def _woken(sentence: str, context: str, phrases: tuple[str, ...]) -> tuple[bool,
     return False, "said without a wake phrase"
 
 
-def thresholds(profile: str = "balanced") -> dict[str, float]:
+def thresholds(profile: str = "balanced", model: str = "linear") -> dict[str, float]:
     """The fixed probability from which on a sentence is asked, by language."""
-    return {lang: table.thresholds[profile] for lang, table in default_model().header.tables.items()}
+    return {lang: table.thresholds[profile] for lang, table in model_of(model).tables.items()}
 
 
-def score_lines(lines: Iterable[str | bytes]) -> Iterator[float]:
+def score_lines(lines: Iterable[str | bytes], model: str = "linear") -> Iterator[float]:
     """One probability for each JSON line with `text` and, if known, `lang`; in order.
 
     Raises:
         ValueError: a line is not of that form; the message names it.
     """
-    decode = _decoder().decode
+    judge, decode = model_of(model), _decoder().decode
     for number, line in enumerate(lines, 1):
         try:
             row = decode(line)
         except msgspec.MsgspecError as error:
             raise ValueError(f'Line {number} is not a JSON object with "text" and "lang": {error}') from error
-        yield _score(*_read(row.text, row.lang))
+        yield _score(judge, *_read(row.text, row.lang))
 
 
 class _Line(msgspec.Struct):
@@ -129,7 +133,7 @@ def _read(text: str, lang: str | None) -> tuple[str, bool, bool]:
     return sentence, is_chinese(sentence, lang), bool(_MARK.search(text[-200:]))
 
 
-def _score(sentence: str, chinese: bool, marked: bool) -> float:
+def _score(judge: Classifier, sentence: str, chinese: bool, marked: bool) -> float:
     if not sentence:
         return 0.0
-    return probability(default_model().log_odds(sentence, chinese, marked))
+    return probability(judge.log_odds(sentence, chinese, marked))

@@ -18,7 +18,8 @@ async def test_a_successor_joins_a_question_with_what_was_said_before_it_came(ka
             await write(kafka_settings, TRANSCRIPTS, "call", [AsrChunk(text="We could rent the hall.")])
             await stored_until(kafka_settings, QUESTIONS, 1)
             assert await worker.stop() == 0
-        async with working(kafka_settings, "questions", environ={"QUESTION_PROFILE": "balanced; speakers=A"}):
+        environ = {"QUESTION_PROFILE": "balanced; speakers=A", "QUESTION_MODEL": "cascade"}
+        async with working(kafka_settings, "questions", environ=environ):
             chunks = [AsrChunk(text="And how much?", speaker="B"), AsrChunk(text="And how much?", speaker="A")]
             await write(kafka_settings, TRANSCRIPTS, "call", chunks)
             _, passed_over, asked = await stored_until(kafka_settings, QUESTIONS, 3)
