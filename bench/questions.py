@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.question_data import FEW, Row, figures, precision_recall
+from bench.question_data import FEW, Row, calibration_error, figures, precision_recall
 from bench.thresholds import Development, read_development, scores
 from pipeline.cascade import MODELS, model_of
 from pipeline.classifier import ARTEFACT, Classifier, default_model, probability
@@ -90,6 +90,7 @@ def print_profiles(clean: dict[str, list[Row]]) -> None:
     for model in MODELS:
         for lang, rows in clean.items():
             pairs = [(score, row.question) for score, row in zip(scores(model_of(model), rows), rows, strict=True)]
+            print(f"{model:<9} calibration error {lang:<4} {calibration_error(pairs):.3f}")
             for profile in PROFILES[:3]:
                 threshold = thresholds(profile, model)[lang]
                 precision, recall = precision_recall(pairs, threshold)

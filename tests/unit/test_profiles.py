@@ -44,6 +44,11 @@ def test_a_profile_that_cannot_be_meant_is_refused_everywhere(text: str, error: 
     assert refused.value.status == 400
 
 
+def test_an_unknown_model_is_refused_at_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="QUESTION_MODEL='huge' is not one of: linear, onnx, cascade"):
+        Settings.from_env({"QUESTION_MODEL": "huge"})
+
+
 def test_a_session_may_use_the_phrases_of_its_deployment() -> None:
     default = read_profile(Settings.from_env({"QUESTION_PROFILE": "balanced; phrases=hey river"}).question_profile)
     assert read_wish({"profile": "wake_phrase"}, "me", Sessions(), default).profile == "wake_phrase"

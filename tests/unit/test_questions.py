@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.question_data import Row, figures, read
+from bench.question_data import Row, calibration_error, figures, read
 from pipeline.classifier import default_model, read_model
 from pipeline.questions import PROFILES, ask_of, detect, score_lines, thresholds
 
@@ -201,6 +201,11 @@ def test_the_figures_are_means_over_sources_that_have_questions() -> None:
     assert result.by_source == pytest.approx({"a": 1.0, "b": 0.4})
     assert result.f1 == pytest.approx(0.7)
     assert result.false_triggers == 500.0
+
+
+def test_a_score_is_calibrated_if_so_many_are_questions() -> None:
+    assert calibration_error([(0.25, True), (0.25, False), (0.25, False), (0.25, False)]) == pytest.approx(0.0)
+    assert calibration_error([(0.9, False), (0.1, True)]) == pytest.approx(0.9)
 
 
 def test_missing_question_data_ends_with_two_and_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
