@@ -22,6 +22,7 @@ from gateway.sessions import Sessions
 from gateway.upgrade import Wish, read_wish
 from gateway.version import VERSION
 from gateway.websocket import Conversation
+from pipeline.profiles import read_profile
 from pipeline.settings import Settings
 
 CONSOLE = Path(__file__).with_name("console")
@@ -39,6 +40,7 @@ class Gateway:
         self.settings = settings
         self.bus = Bus(settings)
         self.sessions = Sessions()
+        self.profile = read_profile(settings.question_profile)
         self.catch_up = CatchUp(self.bus)
         self.probe = health.Probe(settings, self.bus)
         self.conversations: set[Conversation] = set()
@@ -83,7 +85,7 @@ class Gateway:
             raise Problem(503, "SERVICE_UNAVAILABLE", "this gateway is stopping; connect again")
         check_origin(self.settings, socket.headers)
         principal = principal_of(self.settings, socket.headers, socket.scope["subprotocols"])
-        return read_wish(socket.query_params, principal, self.sessions)
+        return read_wish(socket.query_params, principal, self.sessions, self.profile)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -10,7 +10,7 @@ from gateway.frames import MAX_SESSION, is_session_id
 from gateway.problems import Problem
 from gateway.sessions import Sessions
 from pipeline.cursor import Cursor, CursorError
-from pipeline.questions import PROFILES
+from pipeline.profiles import BALANCED, Profile, read_profile
 
 FORMATS = ("native",)
 LANGS = ("zh", "en", "auto")
@@ -28,14 +28,24 @@ class Wish:
     profile: str | None = None
 
 
-def read_wish(query: Mapping[str, str], principal: str, sessions: Sessions) -> Wish:
+def read_wish(query: Mapping[str, str], principal: str, sessions: Sessions, default: Profile = BALANCED) -> Wish:
     """Read the query parameters of a connection; without `session_id` a new session gets a random one.
+
+    Args:
+        query: the parameters.
+        principal: who asks.
+        sessions: whose session is whose.
+        default: the deployment's profile; what the client's does not name is taken from it.
 
     Raises:
         Problem: 400 for what is unknown, 403 for somebody else's session.
     """
     _one_of(query, "format", FORMATS)
-    lang, profile = _one_of(query, "lang", LANGS), _one_of(query, "profile", PROFILES)
+    lang, profile = _one_of(query, "lang", LANGS), query.get("profile")
+    try:
+        read_profile(profile, default)
+    except ValueError as exc:
+        raise Problem(400, "INVALID_REQUEST", f"profile: {exc}") from exc
     session = query.get("session_id") or str(uuid.uuid4())
     if not is_session_id(session):
         detail = f"session_id must be 1 to {MAX_SESSION} characters without control characters"

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, detector, dlq
+from ops import admin, detector, dlq, train
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -33,6 +33,7 @@ topics_app = typer.Typer(no_args_is_help=True, help="Topics on the Kafka of KAFK
 app.add_typer(topics_app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(detector.app, name="questions")
+app.add_typer(train.app, name="train")
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from ops.ports import free_port
 from ops.processes import Process, print_line
 from ops.supervisor import keep_running, last_words
 from ops.surroundings import check_folder, check_port
+from pipeline.cascade import model_of
 from pipeline.errors import BrokerError, RagError
 from pipeline.providers import open_provider
 from pipeline.settings import Settings
@@ -78,7 +79,8 @@ async def up(
     if free_ports or settings.port == 0:
         settings = dataclasses.replace(settings, port=free_port(settings.host))
     check_port(settings)
-    await open_provider(settings)  # what is wrong with it is said before anything runs
+    await open_provider(settings)  # what is wrong with these is said before anything runs
+    model_of(settings.question_model)
     async with AsyncExitStack() as stack:
         settings, broker, watches = await _broker(settings, stack, free_ports)
         await create_topics(settings)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
+from pipeline.cascade import MODELS
 from pipeline.errors import ConfigurationError
+from pipeline.profiles import read_profile
 from topics.catalog import Lane
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
@@ -61,6 +63,8 @@ class Settings:
     sentence_min_silence: float = _setting(0.5, "seconds of silence that may end a sentence that looks whole")
     sentence_max_silence: float = _setting(1.2, "seconds of silence that end any sentence")
     sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
+    question_profile: str = _setting("balanced", "who asks, and how sure to be: balanced, strict; speakers=A, …")
+    question_model: str = _setting("linear", "what hears questions: linear; onnx, cascade with the extra onnx")
     stage_port: int = _setting(0, "port of a stage's /metrics and /livez; 0: none")
 
     @classmethod
@@ -87,6 +91,12 @@ class Settings:
         for name in ("port", "stage_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise ConfigurationError(f"{name.upper()} must be a port: 0 to 65535.")
+        if self.question_model not in MODELS:
+            raise ConfigurationError(f"QUESTION_MODEL={self.question_model!r} is not one of: {', '.join(MODELS)}.")
+        try:
+            read_profile(self.question_profile)
+        except ValueError as exc:
+            raise ConfigurationError(f"QUESTION_PROFILE={self.question_profile!r}: {exc}") from exc
         if not self.ws_path.startswith("/"):
             raise ConfigurationError(f"WS_PATH must start with a slash, not {self.ws_path!r}.")
 

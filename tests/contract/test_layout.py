@@ -94,6 +94,8 @@ def test_the_wheel_holds_our_packages_and_what_they_read_at_run_time(tmp_path: P
     wanted = [
         "gateway/console/index.html",
         "ops/broker/pom.xml",
+        "pipeline/models/questions.bin",
+        "pipeline/models/questions.onnx",
         "ops/examples/CREDITS.md",
         "topics/schemas/answers.json",
     ]

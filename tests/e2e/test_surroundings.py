@@ -86,6 +86,12 @@ async def test_the_provider_is_unknown(tmp_path: Path) -> None:
     _is_one_line(await _cli("up", folder=tmp_path, RAG_PROVIDER="oracle"), "RAG_PROVIDER='oracle'", "local", "openai")
 
 
+async def test_the_question_model_needs_an_extra_that_is_not_installed(tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    ended = await _cli("run", folder=tmp_path, QUESTION_MODEL="cascade", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    _is_one_line(ended, "need onnxruntime", "pip install 'realtime-rag[onnx]'")
+
+
 async def test_the_knowledge_folder_is_not_there(tmp_path: Path) -> None:
     missing = f"{tmp_path}/missing"
     _is_one_line(await _cli("up", folder=tmp_path, KNOWLEDGE_PATH=missing), f"KNOWLEDGE_PATH={missing}")
