@@ -43,10 +43,10 @@ class Conversation(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What comes of a recogniser: a final chunk, or None where an interim one says that somebody speaks."""
+    """What comes of a recogniser: a chunk, interim or final."""
 
-    at: float
-    final: Heard | None
+    heard: Heard
+    is_final: bool
 
 
 def read_conversations(folder: Path) -> list[Conversation]:
@@ -84,8 +84,7 @@ def stream(turns: Sequence[Turn], shape: Shape, seed: int) -> Iterator[Event]:
     for offset, (at, chunk) in enumerate(recognise(turns, seed, habits)):
         text = chunk["text"] if shape.marks else chunk["text"].lower()
         speaker = chunk["speaker"] if shape.speakers else None
-        heard = Heard(offset, text, at, speaker, chunk["lang"]) if chunk["is_final"] else None
-        yield Event(at, heard)
+        yield Event(Heard(offset, text, at, speaker, chunk["lang"], chunk["segment_id"]), chunk["is_final"])
 
 
 def _sentences(text: str) -> list[str]:

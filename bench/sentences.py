@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.sentence_samples import SHAPES, Conversation, Event, Shape, bare, letters, read_conversations, stream
+from pipeline.endings import RIGHT, default_model, words
 from pipeline.questions import detect
-from pipeline.sentences import Cut, Open, flush, push
+from pipeline.sentences import Cut, Open, flush, push, talk
 
 HEAD = "{:<11}{:<13}{:>5}  {:>6}{:>7}{:>7}  {:>7}{:>7}{:>7}{:>8}  {:>6}{:>6}  {}"
 LINE = "{:<11}{:<13}{:>5}  {:>6.3f}{:>7.3f}{:>7.3f}  {:>7.3f}{:>7.3f}{:>7.3f}{:>8.3f}  {:>6.2f}{:>6.2f}  {}"
@@ -102,21 +103,17 @@ def measure(conversation: Conversation, shape: Shape, seeds: int) -> Result:
         boundaries += (len(ends & real), len(ends), len(real))
         own += matched(asked, reference)
         cuts += found
-    return Result(boundaries, own, given, tuple(map(waited, cuts)), tuple(one.ended_by for one in cuts))
-
-
-def waited(one: Cut) -> float:
-    """Seconds for which a sentence was held after its last final chunk."""
-    return 0.0
+    return Result(
+        boundaries, own, given, tuple(one.cut_at - one.ended_at for one in cuts), tuple(one.ended_by for one in cuts)
+    )
 
 
 def cut(events: Iterable[Event]) -> list[Cut]:
     """All sentences of a stream."""
     open_, cuts = Open(), list[Cut]()
     for event in events:
-        if event.final is not None:
-            open_, ended = push(open_, event.final)
-            cuts += ended
+        open_, ended = (push if event.is_final else talk)(open_, event.heard)
+        cuts += ended
     return cuts + flush(open_)[1]
 
 
@@ -149,13 +146,21 @@ def total(results: Sequence[Result]) -> Result:
 
 
 def print_cost(conversations: Sequence[Conversation]) -> None:
-    """Print microseconds of processor time a final chunk."""
+    """Print microseconds of processor time a decision of the model, and all of the cutting a final chunk."""
+    model = default_model()
+    for conversation in conversations[1], conversations[-1]:
+        read = words(bare(" ".join(conversation.sentences)))[:2000]
+        begun = time.process_time()
+        for place in range(1, len(read)):
+            model.gap(read[max(0, place - 30) : place], read[place : place + RIGHT])
+        spent = time.process_time() - begun
+        print(f"{conversation.name}: {1e6 * spent / (len(read) - 1):.0f} us a decision")
     for conversation in conversations:
         events = [event for event in stream(conversation.turns, SHAPES[1], 1)]
         begun = time.process_time()
         cut(events)
         spent = time.process_time() - begun
-        finals = sum(event.final is not None for event in events)
+        finals = sum(event.is_final for event in events)
         print(f"{conversation.name}: {1e6 * spent / finals:.0f} us a final chunk ({finals})")
 
 
