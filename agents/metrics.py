@@ -32,6 +32,12 @@ handler_seconds = Histogram("rag_handler_seconds", "A record on the lane of its 
 batch_seconds = Histogram("rag_batch_seconds", "The fetched records of one partition, taken", ["stage"], buckets=_FAST)
 questions = Counter("rag_questions", "Questions by how they ended", ["outcome"])
 provider_retries = Counter("rag_provider_retries", "Questions asked again because the provider failed")
+sentence_wait_seconds = Histogram(
+    "rag_sentence_wait_seconds",
+    "From the last chunk of a sentence until it was known to end",
+    ["ended_by"],
+    buckets=_SLOW,
+)
 first_piece_seconds = Histogram("rag_first_piece_seconds", "From asking the provider to its first piece", buckets=_SLOW)
 
 

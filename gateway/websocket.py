@@ -56,8 +56,9 @@ class Conversation:
     def __init__(self, socket: WebSocket, bus: Bus, catch_up: CatchUp, wish: Wish) -> None:
         self._socket, self._bus, self._catch_up, self._wish = socket, bus, catch_up, wish
         self.outbox = Outbox()
+        own = (wish.lang, wish.profile, wish.endpointing)
         self._connection = Connection(
-            wish.principal, wish.session, wish.sessions, self.outbox, self._open, self._close, wish.lang, wish.profile
+            wish.principal, wish.session, wish.sessions, self.outbox, self._open, self._close, *own
         )
         self._turns: asyncio.Queue[_Turn] = asyncio.Queue(UNANSWERED)
         self._places: dict[Seat, _Place] = {}

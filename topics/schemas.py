@@ -18,9 +18,14 @@ def schema_of(topic: Topic) -> dict[str, Any]:
     if topic.foreign:
         chunk = schema["$defs"]["AsrChunk"]
         chunk["required"] = [name for name in chunk["required"] if name != "type"]
-        schema["anyOf"] = [{"$ref": f"#/$defs/{name}"} for name in schema["$defs"]]
+        schema["anyOf"] = [{"$ref": f"#/$defs/{name}"} for name in _records(schema)]
         schema.pop("discriminator", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": topic.on(), **schema}
+
+
+def _records(schema: dict[str, Any]) -> list[str]:
+    """The definitions that are records, and not parts of one."""
+    return [name for name, definition in schema["$defs"].items() if "type" in definition["properties"]]
 
 
 def files() -> dict[Path, bytes]:

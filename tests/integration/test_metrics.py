@@ -75,6 +75,7 @@ async def test_stages_count_records_questions_letters_and_takeovers(kafka_settin
     assert figures["rag_takeovers_total", "answers"] == figures["rag_takeover_seconds_count", "answers"] == 4
     assert figures["rag_handler_seconds_count", "answers"] == 2
     assert figures["rag_batch_seconds_count", "sentences"] >= 1
+    assert figures["rag_sentence_wait_seconds_count", "mark"] == 3
 
 
 def lags() -> list[tuple[str, ...]]:

@@ -1,0 +1,55 @@
+"""Segments that are heard again: the corrected form replaces the first one as long as that has not been said."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.sentences import Cut, Heard, Open, flush, push
+
+pytestmark = pytest.mark.unit
+
+
+def heard(*chunks: tuple[str | None, str]) -> list[Cut]:
+    """All sentences of chunks given by segment and text."""
+    state, cuts = Open(), []
+    for offset, (segment, text) in enumerate(chunks):
+        state, ended = push(state, Heard(offset, text, 0.1 * offset, segment=segment))
+        cuts += ended
+    return cuts + flush(state)[1]
+
+
+def test_the_formatted_form_of_a_segment_replaces_the_raw_one_and_both_chunks_are_done_with_it() -> None:
+    cuts = heard(("s1", "the price of the blue"), ("s1", "The price of the Blue?"))
+    assert [(cut.text, cut.offsets, cut.offset) for cut in cuts] == [("The price of the Blue?", (0, 1), 1)]
+
+
+def test_a_segment_heard_otherwise_is_asked_once_as_it_was_heard_last() -> None:
+    cuts = heard((None, "and the"), ("s2", "prize of the blue"), ("s2", "price of the blue one?"))
+    assert [cut.text for cut in cuts] == ["and the price of the blue one?"]
+    assert cuts[0].offsets == (0, 1, 2)
+
+
+def test_what_was_said_of_a_segment_is_not_said_again() -> None:
+    cuts = heard(("s1", "Is it blue? And wen is the"), ("s1", "Is it blue? And when is the party?"))
+    assert [cut.text for cut in cuts] == ["Is it blue?", "And when is the party?"]
+
+
+def test_one_name_for_all_segments_loses_nothing() -> None:
+    cuts = heard(("1", "and the price of"), ("1", "something blue"), ("1", "that costs less?"))
+    assert [cut.text for cut in cuts] == ["and the price of something blue that costs less?"]
+
+
+def test_after_a_restart_a_revision_is_cut_as_without_it() -> None:
+    chunks = [
+        Heard(3, "Is it blue? And wen is the", 0.0, segment="s"),
+        Heard(4, "Is it blue? And when is it?", 0.1, segment="s"),
+    ]
+    state, cuts = Open(), []
+    for chunk in chunks:
+        state, ended = push(state, chunk)
+        cuts += ended
+    again, state = [], Open(punctuated=True)
+    for chunk in chunks:
+        state, ended = push(state, chunk, after=(cuts[0].offset, cuts[0].char))
+        again += ended
+    assert again == cuts[1:] and len(cuts) == 2
