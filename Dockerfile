@@ -6,6 +6,7 @@ COPY requirements.lock ./
 RUN pip install --require-hashes -r requirements.lock
 COPY topics topics
 COPY pipeline pipeline
+COPY storage storage
 COPY agents agents
 COPY gateway gateway
 COPY ops ops

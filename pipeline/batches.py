@@ -31,8 +31,9 @@ class Task:
     """One task as its events so far say; the order in which their kinds came makes no difference.
 
     >>> created = TaskCreated(name="n", created_at=1.0, total=1)
-    >>> Task("t").take(TaskFinished(completed=1, failed=0, at=3.0)).take(TaskCancelled(at=2.0)).take(created).status
-    'cancelled'
+    >>> failed = Task("t").take(TaskFinished(completed=1, failed=0, at=3.0)).take(TaskFailed(error="", at=2.0))
+    >>> failed.take(created).status
+    'failed'
     """
 
     id: str

@@ -61,6 +61,13 @@ class Settings:
     sentence_min_silence: float = _setting(0.5, "seconds of silence that may end a sentence that looks whole")
     sentence_max_silence: float = _setting(1.2, "seconds of silence that end any sentence")
     sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
+    batch_enabled: bool = _setting(True, "batch tasks: their REST calls, and the bulk lane's processes in `run`")
+    batch_max_concurrent: int = _setting(5, "answers that one worker of the bulk lane asks for at the same time")
+    batch_max_queue_size: int = _setting(1000, "batch tasks that may wait or run; above it a new one is refused")
+    batch_storage_path: Path = _setting(Path("batch_results"), "folder of the SQLite file with the results")
+    database_url: str = _setting(
+        "", "where results go instead, such as postgresql://user:password@host/name", secret=True
+    )
     stage_port: int = _setting(0, "port of a stage's /metrics and /livez; 0: none")
 
     @classmethod
@@ -78,7 +85,13 @@ class Settings:
         return settings
 
     def _check(self) -> None:
-        for name in ("answers_concurrency", "sentence_max_chars", "kafka_replication"):
+        for name in (
+            "answers_concurrency",
+            "sentence_max_chars",
+            "kafka_replication",
+            "batch_max_concurrent",
+            "batch_max_queue_size",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name.upper()} must be at least 1.")
         for name in ("handler_deadline", "drain_timeout", "commit_interval", "sentence_max_silence"):

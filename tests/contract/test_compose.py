@@ -57,7 +57,7 @@ def test_a_container_is_given_the_time_to_drain() -> None:
 
 def test_the_image_holds_every_package() -> None:
     copied = re.findall(r"^COPY (\w+) \1$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert copied == ["topics", "pipeline", "agents", "gateway", "ops"]
+    assert copied == ["topics", "pipeline", "storage", "agents", "gateway", "ops"]
 
 
 def test_the_example_environment_names_settings() -> None:
