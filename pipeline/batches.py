@@ -131,12 +131,13 @@ class Task:
     def progress(self) -> dict[str, Any]:
         """What clients are told."""
         completed, failed = self.counts
-        total = self.total if self.total is not None else self._written
+        total = self.total if self.total is not None else self.written
         percentage = 100.0 if not total else round(100 * (completed + failed) / total, 1)
         return {"total": total, "completed": completed, "failed": failed, "percentage": percentage}
 
     @property
-    def _written(self) -> int:
+    def written(self) -> int:
+        """How many items are known to stand in the transcripts."""
         publishing: TaskPublishing | None = self.events.get("publishing")
         return publishing.count if publishing else 0
 
@@ -158,6 +159,11 @@ class Board:
         """Take one event in; gives the task after it."""
         self.tasks[task] = taken = self.tasks.get(task, Task(task)).take(record)
         return taken
+
+    def forget(self, task: str, kind: str) -> None:
+        """Take an event back that was deleted from the topic."""
+        if found := self.tasks.get(task):
+            self.tasks[task] = Task(task, {name: event for name, event in found.events.items() if name != kind})
 
     def get(self, task: str) -> Task | None:
         """A task whose creation is known."""
