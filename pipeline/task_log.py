@@ -33,12 +33,14 @@ class TaskLog:
         board: every task.
         on_change: called with each task that an event changed.
         caught_up: set once the log was read to its end.
+        trouble: why it is not being read now, in words for a person; None while it is.
     """
 
     def __init__(self, opened: Open, retried: tuple[type[BaseException], ...]) -> None:
         self.board = Board()
         self.on_change: Callable[[Task], None] = lambda _: None
         self.caught_up = asyncio.Event()
+        self.trouble: str | None = "the task events are not read yet"
         self._opened, self._retried = opened, retried
         self._consumer: Any = None
         self._polls = 0
@@ -51,7 +53,9 @@ class TaskLog:
                 async with self._opened() as consumer:
                     await self._follow(consumer)
             except self._retried as exc:
-                log.warning("the task events cannot be read, trying again: %r", exc)
+                if self.trouble is None or not self.trouble.endswith(str(exc)):
+                    log.warning("the task events cannot be read, trying again: %r", exc)
+                self.trouble = f"the task events cannot be read: {exc}"
             finally:
                 self._consumer = None
             await asyncio.sleep(RETRY)
@@ -60,12 +64,13 @@ class TaskLog:
         board, is_current = Board(), False
         self._consumer = consumer
         while True:
-            batches = await consumer.getmany(timeout_ms=200)
+            batches = await consumer.getmany(timeout_ms=100)
             records = [record for batch in batches.values() for record in batch]
             changed = [task for record in records if (task := _take(board, record)) is not None]
             if not is_current and await self._is_at_end(consumer):  # not before: its beginning is the past
                 self.board, is_current, changed = board, True, list(board.tasks.values())
                 self.caught_up.set()
+                self.trouble = None
             for task in changed if is_current else ():
                 self.on_change(board.tasks[task.id])
             self._polls += 1

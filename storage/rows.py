@@ -26,6 +26,14 @@ class Answered(NamedTuple):
     record: AnswerRecord
 
 
+class Text(NamedTuple):
+    """What was submitted as an item."""
+
+    run: str
+    item: int
+    text: str
+
+
 def row_of(answered: Answered) -> Row | None:
     """The row of one record, as if it were the first of its session; None for a record that is no result."""
     place, record = place_of(answered.session), answered.record

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pipeline.batches import Task
 from pipeline.settings import Settings
 from storage.database import open_engine, told
-from storage.rows import Answered, Known, Row, answer_of, events_json, items_of, row_of, settle, storable
+from storage.rows import Answered, Known, Row, Text, answer_of, events_json, items_of, row_of, settle, storable
 from storage.tables import METADATA, RESULTS, TASKS, TEXTS
 
 AT_ONCE = 500  # parameters of one statement that all databases take
@@ -22,14 +22,6 @@ class Counts(NamedTuple):
 
     completed: int
     failed: int
-
-
-class Text(NamedTuple):
-    """What was submitted as an item."""
-
-    run: str
-    item: int
-    text: str
 
 
 class Store:
@@ -151,12 +143,3 @@ def _known(connection: sa.Connection, sessions: set[str]) -> dict[str, Known]:
             before = known.get(session, Known())
             known[session] = Known(before.completed or item_status is not None, before.failed or status == "failed")
     return known
-
-
-def page(number: int, size: int, total: int) -> range:
-    """Items of one page; the first is 1, and one past the end is empty.
-
-    >>> page(2, 100, 150), page(3, 100, 150)
-    (range(100, 150), range(150, 150))
-    """
-    return range(min((number - 1) * size, total), min(number * size, total))

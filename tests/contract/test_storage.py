@@ -17,8 +17,8 @@ from pipeline.batches import Task
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
 from storage.database import StorageError, url_of
-from storage.rows import Answered
-from storage.store import Store, Text
+from storage.rows import Answered, Text
+from storage.store import Store
 from storage.tables import METADATA
 from topics.messages import Begin, Done, Ended, Verdict
 from topics.sources import Source
