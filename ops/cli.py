@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, detector, dlq
+from ops import admin, detector, dlq, results
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -33,6 +33,7 @@ topics_app = typer.Typer(no_args_is_help=True, help="Topics on the Kafka of KAFK
 app.add_typer(topics_app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(detector.app, name="questions")
+app.add_typer(results.app, name="results")
 
 
 def main() -> None:
@@ -121,7 +122,7 @@ async def _demo(transcripts: list[Path], knowledge: Path, speed: float) -> int:
 
 @app.command()
 def worker(
-    stages: Annotated[list[str], typer.Argument(help="sentences, questions, answers: one or several in this process")],
+    stages: Annotated[list[str], typer.Argument(help="sentences, questions, answers, results: one or more of them")],
     lane: Annotated[Lane | None, typer.Option(help="live traffic, or bulk: batch tasks and replays")] = None,
 ) -> None:
     """Run stages; start it as often as you like, they share the partitions."""

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
+from ops.rebuild import rebuild
 from pipeline.batches import Board, Task, item_records, item_session
 from pipeline.settings import Settings
 from storage.store import Store
 from tests.brokers import Broker, with_topics
 from tests.providers import Scripted, scripted_provider
 from tests.scripted_openai import Reply
-from tests.workers import Tail, working, write, write_each
+from tests.workers import Tail, Worker, until, working, write, write_each
 from topics.catalog import ANSWERS, TASKS, TRANSCRIPTS, Lane
+from topics.messages import Ask
 from topics.tasks import TaskCancelled, TaskCreated, TaskMode, TaskPaused, TaskPublished, TaskRecord, task_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
@@ -27,6 +29,11 @@ class Bulk(NamedTuple):
     settings: Settings
     provider: Scripted
     store: Store
+    worker: Worker
+
+    async def stop(self) -> None:
+        """End the stages in order: what was written is in the database, and what the tasks are too."""
+        assert await self.worker.stop() == 0
 
     async def tell(self, task: str, *records: TaskRecord) -> None:
         """Write task events as a gateway does."""
@@ -68,8 +75,9 @@ async def bulk(kafka: Broker, tmp_path_factory: pytest.TempPathFactory) -> Async
     async with with_topics(kafka, tmp_path_factory.mktemp("bulk")) as live, scripted_provider() as provider:
         settings = dataclasses.replace(live, lane=Lane.BULK, batch_max_concurrent=2)
         store = Store(settings)
-        async with working(settings, "sentences", "questions", "answers", "results", environ=provider.environ):
-            yield Bulk(settings, provider, store)
+        stages = ("sentences", "questions", "answers", "results")
+        async with working(settings, *stages, environ=provider.environ) as worker:
+            yield Bulk(settings, provider, store, worker)
         store.close()
 
 
@@ -171,3 +179,23 @@ async def test_a_record_with_nothing_but_a_text_is_answered_and_read_by_its_run(
     await bulk.ended("barrier")
     answers, total = bulk.store.answers("night", 0, 10)
     assert (total, answers[0]["content"], answers[0]["metadata"]["session_id"]) == (1, "The north.", "night/call-7")
+
+
+async def test_a_rebuilt_database_is_equal_to_the_one_that_the_stage_filled(bulk: Bulk) -> None:
+    """Run last: all that the tests above left behind, cancelled tasks and resent items included."""
+    bulk.provider.script("double", Reply(text="Once."))
+    await bulk.tell("double", TaskCreated(name="double", created_at=time.time(), total=1))
+    ask = list(item_records("Is it double?", "query"))
+    await write_each(
+        bulk.settings, TRANSCRIPTS, {"double/0": [*ask, *ask, Ask(text="Is it double again?", id="other")]}
+    )
+    await bulk.tell("double", TaskPublished(total=1, at=time.time()))
+    assert (await bulk.ended("double")).counts == (1, 0)
+    await until(lambda: {row["status"] for row in dict(bulk.store.dump())["tasks"]} <= {"completed", "cancelled"})
+    await bulk.stop()
+    before = dict(bulk.store.dump())
+    await rebuild(bulk.settings, lambda _: None)
+    after = dict(bulk.store.dump())
+    assert after["results"] == before["results"] and len(after["results"]) > 30
+    assert after["tasks"] == before["tasks"]
+    assert {row["text"] for row in after["texts"]} >= {"Is it double?"}
