@@ -108,7 +108,7 @@ async def _demo(transcripts: list[Path], knowledge: Path, speed: float) -> int:
 
     log: deque[str] = deque(maxlen=200)
     with tempfile.TemporaryDirectory(prefix="realtime-rag-") as folder:
-        settings = _settings(knowledge_path=knowledge, data_path=Path(folder))
+        settings = _settings(knowledge_path=knowledge, data_path=Path(folder), batch_enabled=False)
         try:
             async with up(settings, free_ports=True, log=log.append) as running:
                 print(f"{running.broker} · {running.url} · knowledge: {knowledge}", flush=True)

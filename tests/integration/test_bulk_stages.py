@@ -10,16 +10,18 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
+from ops.broker.kafka import HOW_TO_GET_ONE, can_run
 from ops.rebuild import rebuild
-from pipeline.batches import Board, Task, item_records, item_session
+from pipeline.batches import UNKEYED, Board, Task, item_records, item_session
 from pipeline.settings import Settings
 from storage.store import Store
-from tests.brokers import Broker, with_topics
+from tests.brokers import Broker, in_ci, with_topics
+from tests.console_producer import produce
 from tests.providers import Scripted, scripted_provider
 from tests.scripted_openai import Reply
 from tests.workers import Tail, Worker, until, working, write, write_each
 from topics.catalog import ANSWERS, TASKS, TRANSCRIPTS, Lane
-from topics.messages import Ask
+from topics.messages import Ask, End
 from topics.tasks import TaskCancelled, TaskCreated, TaskMode, TaskPaused, TaskPublished, TaskRecord, task_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
@@ -179,6 +181,26 @@ async def test_a_record_with_nothing_but_a_text_is_answered_and_read_by_its_run(
     await bulk.ended("barrier")
     answers, total = bulk.store.answers("night", 0, 10)
     assert (total, answers[0]["content"], answers[0]["metadata"]["session_id"]) == (1, "The north.", "night/call-7")
+
+
+async def test_records_of_kafkas_own_console_producer_are_answered(bulk: Bulk) -> None:
+    """With keys and without, as docs/producers.md has it; a key goes to the partition that we would choose."""
+    if not can_run():
+        (pytest.fail if in_ci() else pytest.skip)(f"needs Kafka's console producer: {HOW_TO_GET_ONE}")
+    bulk.provider.script("lighthouse", Reply(text="In 1780."))
+    bulk.provider.script("pier", Reply(text="In 1901."))
+    topic = TRANSCRIPTS.on(Lane.BULK, bulk.settings.topic_prefix)
+    await produce(bulk.settings, topic, '{"text": "When was the lighthouse built?"}\n')
+    lines = 'night/one|{"text": "When was"}\nnight/one|{"text": "the pier built?"}\nnight/one|{"type": "end"}\n'
+    separated = ("--property", "parse.key=true", "--property", "key.separator=|")
+    await produce(bulk.settings, topic, lines, *separated)
+    (offset,) = await write(bulk.settings, TRANSCRIPTS, "night/one", [End()])
+    async with Tail.of(bulk.settings, TRANSCRIPTS) as tail:
+        found = await tail.until(lambda found: sum(record.session == "night/one" for record in found) == 4)
+    assert len({record.partition for record in found if record.session == "night/one"}) == 1 and offset > 0
+    await until(lambda: bulk.store.answers("night", 0, 10)[1] == 2 and bulk.store.answers(UNKEYED, 0, 10)[1] >= 1)
+    assert bulk.store.answers(UNKEYED, 0, 10)[0][0]["content"] == "In 1780."
+    assert "In 1901." in [answer["content"] for answer in bulk.store.answers("night", 0, 10)[0]]
 
 
 async def test_a_rebuilt_database_is_equal_to_the_one_that_the_stage_filled(bulk: Bulk) -> None:
