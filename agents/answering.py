@@ -35,6 +35,7 @@ class Answering:
     def __init__(self, stage: Answers, waiting: Waiting[Unit], conversation: Conversation[Unit]) -> None:
         self.stage, self.waiting, self.conversation = stage, waiting, conversation
         self.text = ""
+        self.provider = ""  # who was asked
         self.began = time.monotonic()
         self.first_piece: float | None = None
         self._stream: asyncio.Task[Done] | None = None
@@ -99,9 +100,9 @@ class Answering:
         raise AssertionError("unreachable")
 
     async def _ask_once(self) -> Done:
-        waiting, provider = self.waiting, self.stage.provider
-        assert provider is not None
-        asked = Asked(waiting.text, waiting.lang, waiting.unit.session, options=waiting.options)
+        waiting, provider = self.waiting, self.stage.provider_of(self.waiting)
+        self.provider = provider.name
+        asked = Asked(waiting.text, waiting.lang, waiting.unit.session, options=self.stage.options_of(waiting))
         stream = gathered(provider.stream(asked))
         try:
             async for item in stream:
@@ -132,7 +133,7 @@ class Answering:
             mode=self.waiting.mode,
             error=error,
             found=end.found if end else True,
-            provider=self.stage.provider.name if self.stage.provider else "",
+            provider=self.provider,
             sources=end.sources if end else [],
             usage=end.usage if end else None,
             timings=timings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -22,14 +23,12 @@ from topics.catalog import ANSWERS, QUESTIONS, Lane
 from topics.headers import Stamp
 from topics.messages import (
     AnswerRecord,
-    Begin,
     Control,
     Done,
     End,
     Ended,
     Failed,
     NotAQuestion,
-    Piece,
     Question,
     Reply,
     Stopped,
@@ -63,6 +62,15 @@ class Answers(Logic):
         if self.provider is not None:
             await self.provider.aclose()
 
+    def provider_of(self, waiting: Pending) -> Provider:
+        """Who is to answer a question."""
+        assert self.provider is not None
+        return self.provider
+
+    def options_of(self, waiting: Pending) -> Mapping[str, Any]:
+        """What the provider is told of the caller's wishes."""
+        return waiting.options
+
     # -- memory ----------------------------------------------------------------------------------
 
     def new_memory(self) -> Memory:
@@ -75,14 +83,7 @@ class Answers(Logic):
             _remember(memory.of(session), Entry(session, stamp.source, stamp.epoch, record))
 
     async def say(self, unit: Unit, record: AnswerRecord, source: Source | None = None, release: Any = ()) -> None:
-        """Write an output and take it into our own view of the session.
-
-        The bulk lane keeps whole answers only: its readers want results and not a conversation.
-        """
-        if not self.is_live and isinstance(record, Begin | Piece | Reply):
-            for released in release:
-                released.release()
-            return
+        """Write an output and take it into our own view of the session."""
         await unit.emit(record, source, release)
         count_answer(record)
         entry = Entry(unit.session, source or unit.source, unit.assignment.epoch, record)
@@ -177,6 +178,8 @@ class Answers(Logic):
             await self.end(waiting, Done(attempt=0, index=0, why="cancelled", question=waiting.text))
         elif self.is_live and is_expired(waiting.asked_at, time.time(), self.settings.question_ttl):
             await self.end(waiting, Done(attempt=0, index=0, why="expired", question=waiting.text))
+        elif not waiting.text.strip():
+            await self.end(waiting, Done(attempt=0, index=0, why="error", error="EMPTY_QUESTION"))
         else:
             answering = self.running[waiting] = Answering(self, waiting, conversation)
             try:
@@ -244,8 +247,10 @@ def done_at(done: Done, view: View, source: Source) -> Done:
 
 
 def make(settings: Settings) -> Any:
-    """The Faust app of this stage."""
-    return make_app(Answers(settings), settings)
+    """The Faust app of this stage on the settings' lane."""
+    from agents.bulk_answers import BulkAnswers
+
+    return make_app((Answers if settings.lane is Lane.LIVE else BulkAnswers)(settings), settings)
 
 
 __getattr__ = app_on_demand(make)

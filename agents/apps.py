@@ -28,7 +28,7 @@ from topics.catalog import group_of
 
 log = logging.getLogger(__name__)
 
-STAGES = ("sentences", "questions", "answers")
+STAGES = ("sentences", "questions", "answers", "results")
 WATCHDOG_GRACE = 30.0  # seconds beyond the handler deadline
 SESSION_TIMEOUT, REBALANCE_TIMEOUT = 10.0, 60.0  # seconds
 EMBEDDED_SESSION_TIMEOUT = 4.0  # seconds; a join there takes half of it
@@ -173,6 +173,8 @@ def guard(app: Any) -> None:
     def state() -> tuple[bool, object]:
         assignments = list(app.consumer.assignments.values())
         positions = tuple(assignment.committed[0] for assignment in assignments)
+        if app.stage.lanes.is_held():
+            return False, positions
         return any(a.progress.open() or not app.consumer.caught_up(a) for a in assignments), positions
 
     watch(settings.handler_deadline + WATCHDOG_GRACE, state, app.conf.id)

@@ -89,6 +89,7 @@ async def _service(settings: Settings) -> AsyncIterator[Running]:
     settings = dataclasses.replace(
         settings,
         rag_provider="openai",
+        batch_enabled=False,
         openai_api_key="none",
         openai_base_url=f"http://127.0.0.1:{port}/v1",
         log_level="WARNING",

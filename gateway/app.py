@@ -12,16 +12,20 @@ from fastapi import FastAPI, Header, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from gateway import ask, health, metrics, problems
+from gateway import ask, batch_routes, health, metrics, problems
 from gateway.auth import SUBPROTOCOL, check_origin, principal_of
+from gateway.batch import Batch
 from gateway.bus import Bus
 from gateway.outbox import RESTART
 from gateway.problems import Problem
+from gateway.results import Results
 from gateway.resume import CatchUp
 from gateway.sessions import Sessions
+from gateway.tasks import Tasks
 from gateway.upgrade import Wish, read_wish
 from gateway.version import VERSION
 from gateway.websocket import Conversation
+from gateway.writing import Writing
 from pipeline.profiles import read_profile
 from pipeline.settings import Settings
 
@@ -42,6 +46,10 @@ class Gateway:
         self.sessions = Sessions()
         self.profile = read_profile(settings.question_profile)
         self.catch_up = CatchUp(self.bus)
+        self.tasks = Tasks(settings)
+        self.results = Results(settings)
+        self.writing = Writing(self.tasks, self.results)
+        self.batch = Batch(settings, self.tasks, self.results, self.writing)
         self.probe = health.Probe(settings, self.bus)
         self.conversations: set[Conversation] = set()
         self._draining = False
@@ -49,12 +57,17 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the bus connected."""
-        working = asyncio.create_task(self.bus.run())
+        working = [asyncio.create_task(self.bus.run())]
+        if self.settings.batch_enabled:
+            working.append(asyncio.create_task(self.tasks.run()))
         try:
             yield
         finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            await self.writing.finish()
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+            await self.results.close()
             await self.probe.close()
 
     def drain(self) -> None:
@@ -100,9 +113,10 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title=settings.app_name, version=VERSION, lifespan=lifespan)
     app.state.gateway = gateway
     problems.install(app)
-    app.include_router(health.routes(settings, gateway.probe))
+    app.include_router(health.routes(settings, gateway.probe, gateway.tasks))
     app.include_router(metrics.routes(settings))
     app.include_router(ask.routes(gateway.bus, gateway.sessions))
+    app.include_router(batch_routes.routes(settings, gateway.batch))
     app.add_api_websocket_route(settings.ws_path, gateway.converse)
     app.mount("/console", StaticFiles(directory=CONSOLE, check_dir=False))
 

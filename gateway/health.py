@@ -13,6 +13,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from fastapi import APIRouter, Response
 
 from gateway.bus import Bus
+from gateway.tasks import Tasks
 from gateway.version import VERSION
 from pipeline.settings import Settings
 from topics.catalog import DEAD_LETTERS, QUESTIONS, RIVER, SENTENCES, TRANSCRIPTS, Lane, group_of
@@ -122,7 +123,7 @@ def _assigned(data: bytes, topic: str) -> list[int]:
     return [partition for name, partitions in decoded.assignment if name == topic for partition in partitions]
 
 
-def routes(settings: Settings, probe: Probe) -> APIRouter:
+def routes(settings: Settings, probe: Probe, tasks: Tasks) -> APIRouter:
     """`/livez` for restarts, `/readyz` for traffic, `/health` for a person or a dashboard."""
     router = APIRouter(tags=["health"])
 
@@ -150,7 +151,12 @@ def routes(settings: Settings, probe: Probe) -> APIRouter:
         return {
             "status": overall,
             "version": VERSION,
-            "services": {"rag": works["answers"], "search": False, "batch_processing": False, "bus": works["bus"]},
+            "services": {
+                "rag": works["answers"],
+                "search": False,
+                "batch_processing": settings.batch_enabled and tasks.trouble is None,
+                "bus": works["bus"],
+            },
             "providers": {"rag": {"name": name, "type": "rag", "status": works["answers"]}, "search": None},
         }
 

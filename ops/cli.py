@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, detector, dlq, train
+from ops import admin, detector, dlq, results, train
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -34,6 +34,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(detector.app, name="questions")
 app.add_typer(train.app, name="train")
+app.add_typer(results.app, name="results")
 
 
 def main() -> None:
@@ -108,7 +109,7 @@ async def _demo(transcripts: list[Path], knowledge: Path, speed: float) -> int:
 
     log: deque[str] = deque(maxlen=200)
     with tempfile.TemporaryDirectory(prefix="realtime-rag-") as folder:
-        settings = _settings(knowledge_path=knowledge, data_path=Path(folder))
+        settings = _settings(knowledge_path=knowledge, data_path=Path(folder), batch_enabled=False)
         try:
             async with up(settings, free_ports=True, log=log.append) as running:
                 print(f"{running.broker} · {running.url} · knowledge: {knowledge}", flush=True)
@@ -122,7 +123,7 @@ async def _demo(transcripts: list[Path], knowledge: Path, speed: float) -> int:
 
 @app.command()
 def worker(
-    stages: Annotated[list[str], typer.Argument(help="sentences, questions, answers: one or several in this process")],
+    stages: Annotated[list[str], typer.Argument(help="sentences, questions, answers, results: one or more of them")],
     lane: Annotated[Lane | None, typer.Option(help="live traffic, or bulk: batch tasks and replays")] = None,
 ) -> None:
     """Run stages; start it as often as you like, they share the partitions."""

@@ -65,6 +65,13 @@ class Settings:
     sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
     question_profile: str = _setting("balanced", "who asks, and how sure to be: balanced, strict; speakers=A, …")
     question_model: str = _setting("linear", "what hears questions: linear; onnx, cascade with the extra onnx")
+    batch_enabled: bool = _setting(True, "batch tasks: their REST calls, and the bulk lane's processes in `up`")
+    batch_max_concurrent: int = _setting(5, "answers that one worker of the bulk lane asks for at the same time")
+    batch_max_queue_size: int = _setting(1000, "batch tasks that may wait or run; above it a new one is refused")
+    batch_storage_path: Path = _setting(Path("batch_results"), "folder of the SQLite file with the results")
+    database_url: str = _setting(
+        "", "where results go instead, such as postgresql://user:password@host/name", secret=True
+    )
     stage_port: int = _setting(0, "port of a stage's /metrics and /livez; 0: none")
 
     @classmethod
@@ -82,7 +89,13 @@ class Settings:
         return settings
 
     def _check(self) -> None:
-        for name in ("answers_concurrency", "sentence_max_chars", "kafka_replication"):
+        for name in (
+            "answers_concurrency",
+            "sentence_max_chars",
+            "kafka_replication",
+            "batch_max_concurrent",
+            "batch_max_queue_size",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name.upper()} must be at least 1.")
         for name in ("handler_deadline", "drain_timeout", "commit_interval", "sentence_max_silence"):

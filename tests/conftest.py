@@ -17,7 +17,7 @@ from ops.broker.tansu import Tansu
 from ops.ports import free_port
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
-from tests import brokers
+from tests import brokers, databases
 from tests.brokers import Broker, with_topics
 
 hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine is no failure
@@ -75,6 +75,16 @@ def tansu() -> Iterator[Broker]:
     broker = _started(Tansu(free_port()))
     yield broker
     asyncio.run(broker.stop())
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Address of a real PostgreSQL that all tests of a run share; without one the test is skipped, in CI failed."""
+    binaries = databases.find_binaries()
+    if binaries is None:
+        (pytest.fail if brokers.in_ci() else pytest.skip)(databases.MISSING)
+    with databases.postgres(binaries) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Mode = Literal["standard", "instant"]
-StageName = Literal["sentences", "questions", "answers"]
+StageName = Literal["sentences", "questions", "answers", "results"]
 EndedBy = Literal["mark", "words", "silence", "length", "speaker", "flush"]
 Why = Literal["ok", "error", "cancelled", "interrupted", "expired"]
 

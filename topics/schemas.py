@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from topics.catalog import RIVER, Topic
+from topics.catalog import DESCRIBED, Topic
 
 FOLDER = Path(__file__).parent / "schemas"
 
@@ -30,7 +30,7 @@ def _records(schema: dict[str, Any]) -> list[str]:
 
 def files() -> dict[Path, bytes]:
     """Path and content of every schema file."""
-    return {FOLDER / f"{topic.noun}.json": _pretty(schema_of(topic)) for topic in RIVER}
+    return {FOLDER / f"{topic.noun}.json": _pretty(schema_of(topic)) for topic in DESCRIBED}
 
 
 def _pretty(schema: dict[str, Any]) -> bytes:

@@ -38,7 +38,7 @@ async def _run(*command: str, env: dict[str, str] | None = None) -> Ended:
 
 
 async def _cli(*arguments: str, folder: Path, **variables: str) -> Ended:
-    settings = Settings(data_path=folder / "data", knowledge_path=folder, port=free_port())
+    settings = Settings(data_path=folder / "data", knowledge_path=folder, port=free_port(), batch_enabled=False)
     (folder / "note.md").write_text("# Schools\n\nRural schools get more money.\n")
     return await _run(sys.executable, "-m", "ops.cli", *arguments, env=child_environment(settings) | variables)
 
