@@ -10,7 +10,7 @@ from bench.question_data import Row, figures, highest_good_threshold, precision_
 from pipeline.classifier import Classifier, probability
 from pipeline.features import plain
 
-STRICT = 0.9  # precision
+STRICT = 0.92  # precision; somewhat more than the 0.9 that is promised of unseen speech
 GIVE = 0.003  # mean F1 given away for fewer false triggers
 
 
@@ -31,7 +31,7 @@ def profile_thresholds(model: Classifier, development: Development) -> dict[str,
     """Fixed probabilities of the profiles for one language.
 
     balanced: the highest that costs next to none of the best mean F1 over sources, in which rows that are heard well
-    count double; eager: the best where recall counts double; strict: the lowest with a precision of 0.9 from there on.
+    count double; eager: the best where recall counts double; strict: the lowest with that precision from there on.
     """
     clean, noisy = (scores(model, rows) for rows in development)
     pairs = [(score, row.question) for score, row in zip(clean, development.clean, strict=True)]

@@ -68,3 +68,10 @@ def test_without_the_data_a_line_says_what_is_missing(command: list[str], tmp_pa
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert f"{tmp_path}/" in ended.stderr and "is missing" in ended.stderr
+
+
+def test_training_says_that_it_needs_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "bench.train_questions", None)
+    result = CliRunner().invoke(app, ["train", "questions", "--data", str(tmp_path)])
+    assert isinstance(result.exception, RagError)
+    assert "in a checkout of the repository" in str(result.exception)

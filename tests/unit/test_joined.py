@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from agents.questions import Last, judge
 from pipeline.joined import asked_with, has_content, leans
 from pipeline.profiles import read_profile
+from tests.unit.test_questions import ODD
 from topics.messages import NotAQuestion, Question, Record, Sentence
 
 pytestmark = pytest.mark.unit
@@ -51,6 +54,15 @@ def test_of_a_long_sentence_before_its_end_is_asked_along() -> None:
     assert asked_with("why?", "we could rent the hall " * 1_000).endswith("rent the hall, why?")
     assert len(asked_with("why?", "we could rent the hall " * 1_000)) < 500
     assert asked_with("why " * 5_000, "we could") == "why " * 4_999 + "why"
+
+
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
+def test_odd_text_is_judged_in_bounded_time(text: str) -> None:
+    begun = time.perf_counter()
+    for profile in ("all; speakers=*", "wake_phrase; phrases=what,um so um,那个"):
+        output = judge(sentence(text, profile), text)
+        assert isinstance(output, Question | NotAQuestion) and output.reason
+    assert time.perf_counter() - begun < 1.0
 
 
 def test_the_stage_joins_over_what_says_nothing_and_keeps_what_was_said() -> None:
