@@ -94,11 +94,11 @@ def measure(conversation: Conversation, shape: Shape, seeds: int) -> Result:
     reference = spans(conversation.sentences, [sentence.rstrip("'\"’”) ")[-1:] in ("?", "？")
                                                for sentence in conversation.sentences])  # fmt: skip
     texts = conversation.sentences if shape.marks else [bare(text) for text in conversation.sentences]
-    given = matched(spans(texts, [detect(text, lang).is_question for text in texts]), reference)
+    given = matched(spans(texts, [detect(text, lang=lang).is_question for text in texts]), reference)
     boundaries, own, cuts = Counts(), Counts(), list[Cut]()
     for seed in range(1, seeds + 1):
         found = cut(stream(conversation.turns, shape, seed))
-        asked = spans([one.text for one in found], [detect(one.text, lang).is_question for one in found])
+        asked = spans([one.text for one in found], [detect(one.text, lang=lang).is_question for one in found])
         ends, real = {span.end for span in asked}, {span.end for span in reference}
         boundaries += (len(ends & real), len(ends), len(real))
         own += matched(asked, reference)
