@@ -12,7 +12,7 @@ from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
 from agents.metrics import count_answer
 from agents.unit import Unit
-from pipeline.answers import Conversation, Waiting, is_expired, withdrawn_sources, withdrawn_units
+from pipeline.answers import Conversation, RetryBudget, Waiting, is_expired, withdrawn_sources, withdrawn_units
 from pipeline.delivery import Entry, View, fold
 from pipeline.providers.base import Provider
 from pipeline.providers.catalog import open_provider
@@ -51,6 +51,8 @@ class Answers(Logic):
     def __init__(self, settings: Settings) -> None:
         self.settings, self.concurrency = settings, settings.answers_concurrency
         self.is_live = settings.lane is Lane.LIVE
+        self.look_back = settings.memory_seconds if self.is_live else 0.0
+        self.retries = RetryBudget()
         self.provider: Provider | None = None
         self.running: dict[Pending, Answering] = {}
 
@@ -67,7 +69,8 @@ class Answers(Logic):
 
     def new_memory(self) -> Memory:
         """Nothing asked yet."""
-        return Sessions(Conversation, Conversation.is_idle)
+        turns, chars = self.settings.memory_turns, self.settings.memory_chars
+        return Sessions(lambda: Conversation(turns, chars), Conversation.is_idle)
 
     def recall(self, memory: Memory, session: str, stamp: Stamp, record: Any) -> None:
         """Fold it as a client's view does: what has ended is not asked again, what has begun gets a new attempt."""
@@ -228,8 +231,10 @@ def _waiting(unit: Unit, record: Question | Control, text: str) -> Pending:
 
 
 def _remember(conversation: Conversation[Unit], entry: Entry) -> None:
-    record = entry.record
-    conversation.view, _ = fold(conversation.view, entry)
+    record, before = entry.record, conversation.view
+    conversation.view, _ = fold(before, entry)
+    if isinstance(record, Done) and conversation.view.ended > before.ended:
+        conversation.remember(record)
     if isinstance(record, Done) and record.why == "cancelled":
         conversation.last_cancelled = entry.source
     if isinstance(record, Ended):
