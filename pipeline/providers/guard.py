@@ -62,6 +62,11 @@ class Guarded(Provider):
         """Itself: whoever joins providers lists all of theirs."""
         return [self]
 
+    async def take(self, share: float) -> None:
+        """Have another share of limits and budget, those of the whole installation, from now on."""
+        self.budget.share = share
+        await self.limits.take(share)
+
     def state(self) -> str:
         """`closed` (works), `open` (left alone), `half-open` (one question tries it), `spent` (budget)."""
         return "spent" if self.budget.wait(self._clock()) else self.breaker.state(self._clock())
