@@ -53,6 +53,7 @@ class Answers(Logic):
         self.is_live = settings.lane is Lane.LIVE
         self.look_back = settings.memory_seconds if self.is_live else 0.0
         self.retries = RetryBudget()
+        self.share = 1.0
         self.provider: Provider | None = None
         self.running: dict[Pending, Answering] = {}
 
@@ -181,11 +182,20 @@ class Answers(Logic):
         elif self.is_live and is_expired(waiting.asked_at, time.time(), self.settings.question_ttl):
             await self.end(waiting, Done(attempt=0, index=0, why="expired", question=waiting.text))
         else:
+            await self._take_share(waiting.unit)
             answering = self.running[waiting] = Answering(self, waiting, conversation)
             try:
                 await answering.run()
             finally:
                 del self.running[waiting]
+
+    async def _take_share(self, unit: Unit) -> None:
+        """The providers' limits are for all workers: ours is the part that our partitions are of the lane's."""
+        share = unit.stage.app.consumer.share(unit.assignment.tp.topic)
+        if share != self.share:
+            self.share = share
+            for guard in getattr(self.provider, "guards", ()):
+                await guard.take(share)
 
     async def end(self, waiting: Pending, done: Done) -> None:
         """Write the end of a question; what it superseded and what cancelled it are done with that."""

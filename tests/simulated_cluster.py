@@ -221,6 +221,10 @@ class Membership:
         """The last one heard of."""
         return self.grant.generation if self.grant else 0
 
+    def share(self, topic: str) -> float:
+        """There is one partition."""
+        return 1.0
+
     def hear(self) -> None:
         """As the transport after a rebalance."""
         cluster, stage = self.worker.cluster, self.worker.stage
