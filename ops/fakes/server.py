@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from ops.fakes.dify import Dify
 from ops.fakes.openai import ChatCompletions, Responses
 from ops.fakes.replies import Reply, choose, read_script
 from ops.fakes.serper import Serper
+from ops.ports import listen
 from pipeline.errors import ConfigurationError
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -239,8 +239,7 @@ def make_server(fakes: Fakes) -> uvicorn.Server:
 @contextlib.asynccontextmanager
 async def serving(fakes: Fakes) -> AsyncIterator[str]:
     """The fakes on a free port of the loopback; yields their address without `/v1`."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    with listen("127.0.0.1", 0) as listener:
         server = make_server(fakes)
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)

@@ -25,9 +25,9 @@ class ChatAnswer:
         free = {name: value for name, value in options.items() if name not in FIXED}
         return {**free, "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
 
-    def over(self, data: str) -> bool:
+    def over(self, data: bytes) -> bool:
         """Whether this event is the mark of the end."""
-        if data.strip() != "[DONE]":
+        if data.strip() != b"[DONE]":
             return False
         self.reason = self.reason or "stop"
         return True

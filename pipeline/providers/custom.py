@@ -79,8 +79,10 @@ class CustomProvider(Provider):
         if reading.media == "text/event-stream":
             async with aclosing(reading.events()) as events:
                 async for data in events:
-                    if data.strip() != "[DONE]":
-                        yield self._server.parsed(data) if data.lstrip().startswith("{") else _Bare(text=data)
+                    if data.lstrip().startswith(b"{"):
+                        yield self._server.parsed(data)
+                    elif data.strip() not in (b"[DONE]", b""):
+                        yield _Bare(text=data.decode(errors="replace"))
         elif "json" in reading.media:
             async with aclosing(self._lines(reading)) as objects:
                 async for value in objects:

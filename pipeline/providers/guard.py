@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.providers.base import Asked, Delta, End, Item, Provider, Replace
+from pipeline.providers.base import Asked, End, Item, Provider, Replace
 from pipeline.providers.breaker import Breaker
 from pipeline.providers.errors import (
     BudgetSpent,
@@ -81,24 +81,25 @@ class Guarded(Provider):
             ProviderError: as the provider inside.
         """
         self._check_budget()
-        async with self.limits.turn():
+        total, texts = self._policy.total, list[str]()
+        async with self.limits.turn(), aclosing(self.inner.stream(asked)) as items:
             self._check_breaker()
-            outcome = "abandoned"
-            try:
-                async with aclosing(self._watched(asked)) as items:
-                    async for item in items:
-                        if isinstance(item, End):
-                            outcome = "ok"
-                            self.breaker.succeeded()
-                        yield item
-            except ProviderError as exc:
-                outcome = "failed"
-                self._count(exc)
-                raise
-            finally:
-                self.outcomes[outcome] += 1
-                if outcome == "abandoned":
-                    self.breaker.abandoned()
+            with self._counted() as outcome:
+                began = self._clock()
+                item = await self._first(items, asked)
+                while item is not None:
+                    if isinstance(item, End):
+                        outcome.append("ok")
+                        yield self._ended(item, asked, "".join(texts))
+                        return
+                    if isinstance(item, Replace):
+                        texts.clear()
+                    texts.append(item.text)
+                    yield item
+                    if total and self._clock() - began > total:
+                        raise ProviderTimeout(f"{self.name} was not done after {total:g} s.")
+                    item = await anext(items, None)
+                raise ProviderError(f"{self.name} ended without saying that the answer is whole.", retryable=True)
 
     async def health(self) -> bool:
         """Whether it may be asked, and says itself that it works."""
@@ -108,23 +109,22 @@ class Guarded(Provider):
         """Close what is inside."""
         await self.inner.aclose()
 
-    async def _watched(self, asked: Asked) -> AsyncGenerator[Item, None]:
-        began, total, texts = self._clock(), self._policy.total, [""]
-        async with aclosing(self.inner.stream(asked)) as items:
-            item: Item | None = await self._first(items, asked)
-            while item is not None:
-                if isinstance(item, Delta):
-                    texts.append(item.text)
-                elif isinstance(item, Replace):
-                    texts = [item.text]
-                else:
-                    yield self._ended(item, asked, "".join(texts))
-                    return
-                yield item
-                if total and self._clock() - began > total:
-                    raise ProviderTimeout(f"{self.name} was not done after {total:g} s.")
-                item = await anext(items, None)
-        raise ProviderError(f"{self.name} ended without saying that the answer is whole.", retryable=True)
+    @contextmanager
+    def _counted(self) -> Iterator[list[str]]:
+        """Tell breaker and counters how it ended: `ok` is said, the rest is seen."""
+        outcome: list[str] = []
+        try:
+            yield outcome
+        except ProviderError as exc:
+            outcome.append("failed")
+            self._count(exc)
+            raise
+        finally:
+            self.outcomes[outcome[0] if outcome else "abandoned"] += 1
+            if outcome == ["ok"]:
+                self.breaker.succeeded()
+            elif not outcome:
+                self.breaker.abandoned()
 
     async def _first(self, items: AsyncGenerator[Item, None], asked: Asked) -> Item | None:
         own = asked.options.get("timeout")

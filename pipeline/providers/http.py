@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any
 
 import httpx
-import httpx_sse
 import orjson
 
 from pipeline.errors import ConfigurationError
@@ -65,7 +64,6 @@ class Server:
         self._client = httpx.AsyncClient(
             headers={header: f"Bearer {key}" if header == "Authorization" else key} if key else {},
             verify=_certificates(),
-            timeout=httpx.Timeout(None, connect=MAX_CONNECT),  # the rest is watched event by event
             follow_redirects=False,
         )
 
@@ -81,17 +79,19 @@ class Server:
         Raises:
             ProviderError: which one says why, see `pipeline.providers.errors`.
         """
-        async with self._translated(), self._answering(path, payload, deadlines.first) as response:
+        async with self._translated(deadlines.silence), self._answering(path, payload, deadlines) as response:
             await self._check(response)
             yield Reading(response, deadlines, self._late)
 
-    async def events(self, path: str, payload: Mapping[str, Any], deadlines: Deadlines) -> AsyncGenerator[str, None]:
+    async def events(self, path: str, payload: Mapping[str, Any], deadlines: Deadlines) -> AsyncGenerator[bytes, None]:
         """POST and yield the data of each event that has any; closing the generator closes the connection.
 
         Raises:
             ProviderError: as `asking`.
         """
         async with self.asking(path, payload, deadlines) as reading, aclosing(reading.events()) as events:
+            if reading.media != "text/event-stream":
+                raise self.failed("did not answer with a stream of events: is the address right?", MalformedStream)
             async for data in events:
                 yield data
 
@@ -101,7 +101,7 @@ class Server:
         Raises:
             ProviderError: as `asking`.
         """
-        async with self._translated(), self._answering(path, payload, seconds) as response:
+        async with self._translated(seconds), self._answering(path, payload, Deadlines(seconds, seconds)) as response:
             await self._check(response)
             try:
                 async with asyncio.timeout(seconds):
@@ -127,18 +127,21 @@ class Server:
         await self._client.aclose()
 
     @asynccontextmanager
-    async def _answering(self, path: str, payload: Mapping[str, Any], seconds: float) -> AsyncIterator[httpx.Response]:
+    async def _answering(
+        self, path: str, payload: Mapping[str, Any], deadlines: Deadlines
+    ) -> AsyncIterator[httpx.Response]:
         request = self._client.build_request(
             "POST",
             self._base_url + path,
             content=orjson.dumps(dict(payload)),
             headers={"Content-Type": "application/json", "Accept": "text/event-stream", "Cache-Control": "no-store"},
+            timeout=httpx.Timeout(None, connect=MAX_CONNECT, read=deadlines.silence),
         )
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(deadlines.first):
                 response = await self._client.send(request, stream=True)
         except TimeoutError as exc:
-            raise self._late("began no answer", seconds) from exc
+            raise self._late("began no answer", deadlines.first) from exc
         try:
             yield response
         finally:
@@ -150,7 +153,7 @@ class Server:
         )
 
     @asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
+    async def _translated(self, seconds: float) -> AsyncIterator[None]:
         """Turn httpx's errors into ours. Their messages are not passed on: some quote the headers of a request."""
         try:
             yield
@@ -158,8 +161,8 @@ class Server:
             raise ProviderTimeout(f"No connection to {self.who} in time: is {self._names.url} right?") from exc
         except (httpx.ConnectError, httpx.ProxyError) as exc:
             raise ConnectFailed(f"No connection to {self.who}: is it running, is {self._names.url} right?") from exc
-        except httpx_sse.SSEError as exc:
-            raise self.failed("did not answer with a stream of events: is the address right?", MalformedStream) from exc
+        except httpx.ReadTimeout as exc:
+            raise self._late("sent nothing", seconds) from exc
         except httpx.DecodingError as exc:
             raise self.failed("sent bytes that cannot be decoded.", MalformedStream) from exc
         except httpx.TransportError as exc:
@@ -202,7 +205,7 @@ class Server:
         return kind(f"{self.who} {message}", retryable=retryable)
 
 
-async def read_out(events: AsyncGenerator[str, None]) -> None:
+async def read_out(events: AsyncGenerator[bytes, None]) -> None:
     """Read to the end of the body: a connection left in the middle of one cannot serve the next question."""
     with suppress(TimeoutError, ProviderError):
         async with asyncio.timeout(READ_OUT):

@@ -18,7 +18,8 @@ WITH_PASSAGES = (
 )
 # A question that says nothing by itself: it goes on with the one before, or only points at it.
 _GOES_ON = re.compile(
-    r"^(and|or|but|so|what about|how about|also|then|why|which one|for|with|about|of)\b|^(那|还有|以及|为什么|然后|而)|呢[？?]?$"
+    r"^(and|or|but|so|what about|how about|also|then|why|which one|for|with|about|of)\b"
+    r"|^(那|还有|以及|为什么|然后|而)|呢[？?]?$"
     r"|\b(it|that|they|them|those|these|this|there|one|ones|same)\b|它|他们|她们|这个|那个|这些|那些",
     re.IGNORECASE,
 )

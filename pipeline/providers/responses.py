@@ -28,9 +28,9 @@ class ResponsesAnswer:
         limits = {"max_output_tokens": limit} if limit else {}
         return {"store": False, **limits, **free, "instructions": system["content"], "input": turns, "stream": True}
 
-    def over(self, data: str) -> bool:
+    def over(self, data: bytes) -> bool:
         """Whether this event is a mark of the end: the protocol has none, some servers send one all the same."""
-        return data.strip() == "[DONE]"
+        return data.strip() == b"[DONE]"
 
     def failure(self, event: Mapping[str, Any]) -> Any:
         """What the server says went wrong, if it does."""
