@@ -224,31 +224,37 @@ class TestEveryHttpProvider:
         assert [request.call for request in scripted.requests] == [1, 2]
 
 
-FAILURES: list[tuple[Reply, type[ProviderError], bool, int]] = [
-    (Reply(status=401), errors.AccessDenied, False, 0),
-    (Reply(status=403), errors.AccessDenied, False, 0),
-    (Reply(status=404), errors.RequestRefused, False, 0),
-    (Reply(status=400), errors.RequestRefused, False, 0),
-    (Reply(status=400, code="provider_quota_exceeded"), errors.RateLimited, False, 0),
-    (Reply(status=400, code="completion_request_error"), errors.ProviderUnavailable, True, 0),
-    (Reply(status=429), errors.RateLimited, True, 0),
-    (Reply(status=429, code="insufficient_quota"), errors.RateLimited, False, 0),
-    (Reply(status=500), errors.ProviderUnavailable, True, 0),
-    (Reply(status=503), errors.ProviderUnavailable, True, 0),
-    (Reply(content_type="text/html"), errors.MalformedStream, True, 0),
-    (Reply(garbage_after=1), errors.MalformedStream, True, 1),
-    (Reply(cut_after=0), errors.StreamCut, True, 0),
-    (Reply(cut_after=2), errors.StreamCut, True, 2),
-    (Reply(stop_after=2), errors.StreamCut, True, 2),
-    (Reply(error_after=2), errors.AnswerFailed, True, 2),
-    (Reply(error_after=1, error={"message": "no", "code": "invalid_param"}), errors.AnswerFailed, False, 1),
-    (Reply(pieces=[]), errors.AnswerFailed, True, 0),
-]
-LATE = [
-    (Reply(first_delay=9), 0),
-    (Reply(silence_after=2, silence=9), 2),
-    (Reply(silence_after=2, silence=9, ping=0.05), 2),
-]
+FINAL = {"message": "no", "code": "invalid_param"}
+FAILURES: dict[str, tuple[Reply, type[ProviderError], bool, int]] = {
+    "401": (Reply(status=401), errors.AccessDenied, False, 0),
+    "403": (Reply(status=403), errors.AccessDenied, False, 0),
+    "404": (Reply(status=404), errors.RequestRefused, False, 0),
+    "400": (Reply(status=400), errors.RequestRefused, False, 0),
+    "400 out of quota": (Reply(status=400, code="provider_quota_exceeded"), errors.RateLimited, False, 0),
+    "400 model failed": (Reply(status=400, code="completion_request_error"), errors.ProviderUnavailable, True, 0),
+    "429": (Reply(status=429), errors.RateLimited, True, 0),
+    "429 out of quota": (Reply(status=429, code="insufficient_quota"), errors.RateLimited, False, 0),
+    "500": (Reply(status=500), errors.ProviderUnavailable, True, 0),
+    "503": (Reply(status=503), errors.ProviderUnavailable, True, 0),
+    "another content type": (Reply(content_type="text/html"), errors.MalformedStream, True, 0),
+    "garbage": (Reply(garbage_after=1), errors.MalformedStream, True, 1),
+    "connection cut at once": (Reply(cut_after=0), errors.StreamCut, True, 0),
+    "connection cut": (Reply(cut_after=2), errors.StreamCut, True, 2),
+    "end without its mark": (Reply(stop_after=2), errors.StreamCut, True, 2),
+    "error in the stream": (Reply(error_after=2), errors.AnswerFailed, True, 2),
+    "final error in the stream": (
+        Reply(error_after=1, error=FINAL),
+        errors.AnswerFailed,
+        False,
+        1,
+    ),
+    "empty answer": (Reply(pieces=[]), errors.AnswerFailed, True, 0),
+}
+LATE = {
+    "first piece late": (Reply(first_delay=9), 0),
+    "silence": (Reply(silence_after=2, silence=9), 2),
+    "silence with pings": (Reply(silence_after=2, silence=9, ping=0.05), 2),
+}
 TELLING = [
     Reply(status=401, message=f"Incorrect API key provided: {KEY}"),
     Reply(status=400, message=f"bad header Bearer {KEY}"),
@@ -274,8 +280,12 @@ ERROR_CODES = {
 
 @pytest.mark.parametrize(
     ("name", "reply", "kind", "retryable", "pieces"),
-    [(name, *failure) for name in STREAMS for failure in FAILURES if fits(name, failure[0])],
-    ids=lambda value: str(value)[:14] if isinstance(value, int | str) else getattr(value, "__name__", None),
+    [
+        pytest.param(name, *failing, id=f"{name}|{case}")
+        for name in STREAMS
+        for case, failing in FAILURES.items()
+        if fits(name, failing[0])
+    ],
 )
 async def test_a_failure_has_its_error_and_what_came_before_it_was_given(
     open_named: Open,
@@ -293,8 +303,14 @@ async def test_a_failure_has_its_error_and_what_came_before_it_was_given(
     assert provider.name in str(error)
 
 
-@pytest.mark.parametrize("name", ["openai", "openai-responses", "dify-chatbot", "custom-sse"])
-@pytest.mark.parametrize(("reply", "pieces"), LATE, ids=["first", "silence", "pings"])
+@pytest.mark.parametrize(
+    ("name", "reply", "pieces"),
+    [
+        pytest.param(name, *late, id=f"{name}|{case}")
+        for name in ("openai", "openai-responses", "dify-chatbot", "custom-sse")
+        for case, late in LATE.items()
+    ],
+)
 async def test_what_comes_too_late_is_a_timeout_and_pings_do_not_put_it_off(
     open_named: Open, scripted: Fakes, name: str, reply: Reply, pieces: int
 ) -> None:
@@ -305,7 +321,13 @@ async def test_what_comes_too_late_is_a_timeout_and_pings_do_not_put_it_off(
 
 
 @pytest.mark.parametrize(
-    ("name", "reply"), [(name, reply) for name in STREAMS for reply in TELLING if fits(name, reply)]
+    ("name", "reply"),
+    [
+        pytest.param(name, reply, id=f"{name}|no key in an error ({at})")
+        for name in STREAMS
+        for at, reply in enumerate(TELLING, start=1)
+        if fits(name, reply)
+    ],
 )
 async def test_no_message_holds_the_key(open_named: Open, scripted: Fakes, name: str, reply: Reply) -> None:
     scripted.replies = {"*": [reply]}
