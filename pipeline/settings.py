@@ -98,7 +98,8 @@ class Settings:
     sentence_min_silence: float = _setting(0.5, "seconds of silence that may end a sentence that looks whole")
     sentence_max_silence: float = _setting(1.2, "seconds of silence that end any sentence")
     sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
-    stage_port: int = _setting(0, "port of a stage's /metrics and /livez; 0: none")
+    stage_port: int = _setting(0, "port of a stage's /metrics, /health and /livez; 0: none")
+    answers_pages: str = _setting("", "pages of answers workers elsewhere, http://host:port,…: /health shows providers")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -9,15 +9,21 @@ from typing import Any
 FIXED = frozenset({"messages", "stream", "stream_options", "n"})
 
 
-class ChatAnswer:
+class ModelAnswer:
     """One answer; `reason` is why it ended, None as long as it has not."""
 
-    path = "/chat/completions"
+    path: str
 
     def __init__(self) -> None:
         self.usage: Any = None
         self.reason: str | None = None
         self.sources: list[dict[str, Any]] = []
+
+
+class ChatAnswer(ModelAnswer):
+    """An answer of chat completions."""
+
+    path = "/chat/completions"
 
     @staticmethod
     def body(messages: list[dict[str, str]], options: Mapping[str, Any]) -> dict[str, Any]:

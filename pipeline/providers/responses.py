@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.providers.chat import ModelAnswer
+
 FIXED = frozenset({"input", "instructions", "stream", "messages", "stream_options", "n"})
 _TEXT = ("response.output_text.delta", "response.refusal.delta")
 
 
-class ResponsesAnswer:
-    """One answer; `reason` is why it ended, None as long as it has not."""
+class ResponsesAnswer(ModelAnswer):
+    """An answer of Responses."""
 
     path = "/responses"
-
-    def __init__(self) -> None:
-        self.usage: Any = None
-        self.reason: str | None = None
-        self.sources: list[dict[str, Any]] = []
 
     @staticmethod
     def body(messages: list[dict[str, str]], options: Mapping[str, Any]) -> dict[str, Any]:

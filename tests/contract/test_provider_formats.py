@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -207,6 +209,24 @@ async def test_a_follow_up_is_searched_with_the_question_before_it(settings: Set
     asked = Asked("And for the Pro plan?", context=[Turn("What does the Basic plan cost?", "Nine euros.")])
     await items(build_provider(replace(settings, rag_provider="serper")), asked)
     assert fakes.requests[0].question == "What does the Basic plan cost? And for the Pro plan?"
+
+
+# -- keys ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reply", [Reply(), Reply(status=401, message="bad key sk-secret"), Reply(cut_after=1)])
+async def test_no_log_holds_a_key_at_any_level(
+    settings: Settings, fakes: Fakes, caplog: pytest.LogCaptureFixture, reply: Reply
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    fakes.replies = {"*": [reply]}
+    keys: Any = {f"{name}_api_key": "sk-secret" for name in ("openai", "dify", "custom_rag", "serper")}
+    chosen = replace(settings, rag_provider="serper,dify,custom,openai", **keys)
+    with contextlib.suppress(errors.ProviderError):
+        await items(build_provider(chosen))
+    assert caplog.text
+    assert "sk-secret" not in caplog.text
+    assert "sk-secret" not in repr(chosen)
 
 
 # -- search beside a provider ------------------------------------------------------------------------------------------
