@@ -13,7 +13,7 @@ from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
 from agents.metrics import count_answer
 from agents.unit import Unit
-from pipeline.answers import Conversation, Waiting, is_expired, withdrawn_sources, withdrawn_units
+from pipeline.answers import Conversation, RetryBudget, Waiting, is_expired, withdrawn_sources, withdrawn_units
 from pipeline.delivery import Entry, View, fold
 from pipeline.providers.base import Provider
 from pipeline.providers.catalog import open_provider
@@ -50,6 +50,9 @@ class Answers(Logic):
     def __init__(self, settings: Settings) -> None:
         self.settings, self.concurrency = settings, settings.answers_concurrency
         self.is_live = settings.lane is Lane.LIVE
+        self.look_back = settings.memory_seconds if self.is_live else 0.0
+        self.retries = RetryBudget()
+        self.share = 1.0
         self.provider: Provider | None = None
         self.running: dict[Pending, Answering] = {}
 
@@ -75,7 +78,8 @@ class Answers(Logic):
 
     def new_memory(self) -> Memory:
         """Nothing asked yet."""
-        return Sessions(Conversation, Conversation.is_idle)
+        turns, chars = self.settings.memory_turns, self.settings.memory_chars
+        return Sessions(lambda: Conversation(turns, chars), Conversation.is_idle)
 
     def recall(self, memory: Memory, session: str, stamp: Stamp, record: Any) -> None:
         """Fold it as a client's view does: what has ended is not asked again, what has begun gets a new attempt."""
@@ -181,11 +185,20 @@ class Answers(Logic):
         elif not waiting.text.strip():
             await self.end(waiting, Done(attempt=0, index=0, why="error", error="EMPTY_QUESTION"))
         else:
+            await self._take_share(waiting.unit)
             answering = self.running[waiting] = Answering(self, waiting, conversation)
             try:
                 await answering.run()
             finally:
                 del self.running[waiting]
+
+    async def _take_share(self, unit: Unit) -> None:
+        """The providers' limits are for all workers: ours is the part that our partitions are of the lane's."""
+        share = unit.stage.app.consumer.share(unit.assignment.tp.topic)
+        if share != self.share:
+            self.share = share
+            for guard in getattr(self.provider, "guards", ()):
+                await guard.take(share)
 
     async def end(self, waiting: Pending, done: Done) -> None:
         """Write the end of a question; what it superseded and what cancelled it are done with that."""
@@ -231,8 +244,10 @@ def _waiting(unit: Unit, record: Question | Control, text: str) -> Pending:
 
 
 def _remember(conversation: Conversation[Unit], entry: Entry) -> None:
-    record = entry.record
-    conversation.view, _ = fold(conversation.view, entry)
+    record, before = entry.record, conversation.view
+    conversation.view, _ = fold(before, entry)
+    if isinstance(record, Done) and conversation.view.ended > before.ended:
+        conversation.remember(record)
     if isinstance(record, Done) and record.why == "cancelled":
         conversation.last_cancelled = entry.source
     if isinstance(record, Ended):

@@ -13,6 +13,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from fastapi import APIRouter, Response
 
 from gateway.bus import Bus
+from gateway.providers import pages_of, provider_states
 from gateway.tasks import Tasks
 from gateway.version import VERSION
 from pipeline.settings import Settings
@@ -147,17 +148,19 @@ def routes(settings: Settings, probe: Probe, tasks: Tasks) -> APIRouter:
         checks = await probe.checks()
         works = {name: check.ok for name, check in checks.items()}
         overall = "healthy" if all(works.values()) else "degraded" if works["bus"] and works["broker"] else "unhealthy"
-        name = settings.rag_provider
+        name, found = settings.rag_provider, settings.search_provider
+        search = {"name": found, "type": "search", "status": works["answers"]} if found else None
         return {
             "status": overall,
             "version": VERSION,
             "services": {
                 "rag": works["answers"],
-                "search": False,
+                "search": bool(settings.search_provider),
                 "batch_processing": settings.batch_enabled and tasks.trouble is None,
                 "bus": works["bus"],
             },
-            "providers": {"rag": {"name": name, "type": "rag", "status": works["answers"]}, "search": None},
+            "providers": {"rag": {"name": name, "type": "rag", "status": works["answers"]}, "search": search},
+            "states": await provider_states(pages_of(settings)),
         }
 
     return router

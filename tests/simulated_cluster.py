@@ -221,6 +221,10 @@ class Membership:
         """The last one heard of."""
         return self.grant.generation if self.grant else 0
 
+    def share(self, topic: str) -> float:
+        """There is one partition."""
+        return 1.0
+
     def hear(self) -> None:
         """As the transport after a rebalance."""
         cluster, stage = self.worker.cluster, self.worker.stage
@@ -295,6 +299,11 @@ class Reader:
 
     async def end_offsets(self, partitions: Any) -> dict[Any, int]:
         return dict.fromkeys(partitions, len(self.cluster.input))
+
+    async def offsets_for_times(self, times: Any) -> dict[Any, Any]:
+        """A look back of any length."""
+        offset = self.cluster.chance.randint(0, len(self.cluster.output))
+        return {partition: SimpleNamespace(offset=offset) for partition in times}
 
     async def getmany(self, partition: Any, timeout_ms: int) -> dict[Any, list[Stored]]:
         await asyncio.sleep(self.cluster.chance.choice([0.0, 0.002]))

@@ -174,7 +174,10 @@ class Piece(Record, tag="piece", frozen=True, kw_only=True):
 
 
 class Done(Record, tag="done", frozen=True, kw_only=True):
-    """The end of a question; `index` is the next one of its answer, `text` the whole of it."""
+    """The end of a question; `index` is the next one of its answer, `text` the whole of it.
+
+    `thread` names the conversation that the provider keeps of the session, for its next question.
+    """
 
     attempt: int
     index: int
@@ -188,6 +191,7 @@ class Done(Record, tag="done", frozen=True, kw_only=True):
     sources: list[dict[str, Any]] = []
     usage: dict[str, Any] | None = None
     timings: dict[str, float] = {}
+    thread: str = ""
 
 
 class Stopped(Record, tag="stopped", frozen=True, kw_only=True):

@@ -46,6 +46,10 @@ class Custom(Dialect):
         if call.reply.kind in ("", "sse"):
             yield "data: [DONE]\n\n"
 
+    def ping(self, call: Call) -> str:
+        """What the format has for it: lines can be blank, text can say nothing."""
+        return {"ndjson": "\n", "text": ""}.get(call.reply.kind, super().ping(call))
+
     def failure(self, call: Call) -> str:
         """An object that says what is wrong."""
         return _written(call, {"error": call.reply.error})

@@ -65,7 +65,7 @@ class Dialect:
         """What no client can read."""
         return "data: {not json\n\n"
 
-    def ping(self) -> str:
+    def ping(self, call: Call) -> str:
         """A sign of life without data."""
         return ": ping\n\nevent: ping\n\n"
 

@@ -78,7 +78,7 @@ class Dify(Dialect):
         data = {"id": "run-1", "status": "failed", "error": error.get("message")}
         return _event(call, "workflow_finished", data=data, **_RUN) + said + "\n\n"
 
-    def ping(self) -> str:
+    def ping(self, call: Call) -> str:
         """A name without data, every 10 seconds in the real one."""
         return "event: ping\n\n"
 

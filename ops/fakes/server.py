@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from ops.fakes.dify import Dify
 from ops.fakes.openai import ChatCompletions, Responses
 from ops.fakes.replies import Reply, choose, read_script
 from ops.fakes.serper import Serper
+from ops.ports import listen
 from pipeline.errors import ConfigurationError
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -201,7 +201,7 @@ async def fault(dialect: Dialect, call: Call, at: int) -> AsyncIterator[str]:
             step = min(reply.ping or reply.silence, reply.silence - waited)
             await asyncio.sleep(step)
             waited += step
-            yield dialect.ping() if reply.ping else ""
+            yield dialect.ping(call) if reply.ping else ""
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -239,14 +239,16 @@ def make_server(fakes: Fakes) -> uvicorn.Server:
 @contextlib.asynccontextmanager
 async def serving(fakes: Fakes) -> AsyncIterator[str]:
     """The fakes on a free port of the loopback; yields their address without `/v1`."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    with listen("127.0.0.1", 0) as listener:
         server = make_server(fakes)
-        running = asyncio.create_task(server.serve([listener]))
+        server.config.load()
+        server.lifespan = server.config.lifespan_class(server.config)
+        await server.startup([listener])  # not `serve` and `shutdown`, which take 100 ms each to see that all is done
         try:
-            while not server.started:  # uvicorn offers nothing to wait for
-                await asyncio.sleep(0.005)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
-            await running
+            for sockets in server.servers:
+                sockets.close()
+            for connection in list(server.server_state.connections):
+                connection.shutdown()
+            await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
