@@ -177,12 +177,11 @@ def _speak_on(open_: Open, fragment: Fragment) -> tuple[Open, list[Cut]]:
     if not open_.fragments:
         return open_, []
     text, heard = joined(open_), fragment.heard
-    found = None
-    if open_.ending is not Ending.WHOLE and not (open_.punctuated or has_marks(text)):
-        found = ending_before(text, heard.text)
+    ending = min(open_.ending, Ending.UNSURE)  # there was no silence
+    if not (open_.punctuated or has_marks(text)) and (found := ending_before(text, heard.text)) is not None:
         if found is Ending.WHOLE:
             return _end(open_, "words", heard.at)
-    ending = open_.ending if found is None else found
+        ending = found
     return open_._replace(fragments=(*open_.fragments, fragment), ending=ending), []
 
 
