@@ -103,6 +103,14 @@ def test_another_speaker_who_begins_to_speak_ends_the_sentence() -> None:
     assert [(cut.text, cut.ended_by) for cut in cuts] == [("and the price of the", "speaker")] and state == Open()
 
 
+def test_a_flood_of_interims_is_not_kept() -> None:
+    state, _ = heard("and the price of the")
+    for step in range(1000):
+        state, cuts = talk(state, Heard(step + 1, "blue " * 2000, step / 1000))
+        assert cuts == []
+    assert len(state.fragments) < 200 and all(len(fragment.heard.text) <= 200 for fragment in state.fragments)
+
+
 def test_a_blank_interim_is_nobody_speaking() -> None:
     state, _ = heard("and the price of the")
     assert talk(state, Heard(1, "  ", 0.4)) == (state, [])
