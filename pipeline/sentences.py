@@ -192,8 +192,8 @@ def _add(open_: Open, fragment: Fragment) -> Open:
     fragments = open_.fragments
     if fragments and revises((old := fragments[open_.latest]).heard, fragment.heard):
         start = max(fragment.start, behind(old.heard, old.start, fragment.heard))
-        if not fragment.heard.text[start:].strip():
-            return open_
+        if not fragment.heard.text[start:].strip():  # nothing new, but it is done with this sentence
+            return open_._replace(fragments=(*fragments, Fragment(fragment.heard, start, revised=True)))
         fragment, at = Fragment(fragment.heard, start), open_.latest
         fragments = (*fragments[:at], old._replace(revised=True), *fragments[at + 1 :])
         open_ = open_._replace(looked=0)

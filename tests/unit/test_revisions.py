@@ -34,6 +34,11 @@ def test_what_was_said_of_a_segment_is_not_said_again() -> None:
     assert [cut.text for cut in cuts] == ["Is it blue?", "And when is the party?"]
 
 
+def test_a_revision_with_nothing_new_is_done_with_the_sentence_it_would_have_changed() -> None:
+    cuts = heard(("s1", "How much is it? And how"), ("s1", "How much is it?"))
+    assert [(cut.text, cut.offsets) for cut in cuts] == [("How much is it?", (0,)), ("And how", (0, 1))]
+
+
 def test_one_name_for_all_segments_loses_nothing() -> None:
     cuts = heard(("1", "and the price of"), ("1", "something blue"), ("1", "that costs less?"))
     assert [cut.text for cut in cuts] == ["and the price of something blue that costs less?"]
