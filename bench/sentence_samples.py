@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ FILES = {
     "committee": "qmsum_education_9_committee.json",
     "vcsum": "vcsum_short_test_8_segments.jsonl",
 }
+RECOGNISED, ITS_REFERENCE = "earnings21_4386541_google_asr.nlp", "earnings21_4386541_reference.nlp"
 _SPOKEN_ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|[A-Z])$")
 _END = re.compile(r"[.?!。？！；…]+['\"’”)]*(?:\s+|(?<=[。？！；…])|$)")
 
@@ -51,7 +54,8 @@ class Event(NamedTuple):
 
 def read_conversations(folder: Path) -> list[Conversation]:
     """The samples of a folder; if one is not there, say so and end the program with 2."""
-    if missing := [name for name in FILES.values() if not (folder / name).is_file()]:
+    names = [*FILES.values(), RECOGNISED, ITS_REFERENCE]
+    if missing := [name for name in names if not (folder / name).is_file()]:
         print(f"{folder} has no {', '.join(missing)}. Give the folder of the samples with --samples.", file=sys.stderr)
         raise SystemExit(2)
     found = []
@@ -62,7 +66,24 @@ def read_conversations(folder: Path) -> list[Conversation]:
             records = map(json.loads, (folder / file).read_text(encoding="utf-8").splitlines())
             sentences = [sentence for record in records for spoken in record["context"] for sentence in spoken]
         found.append(Conversation(name, turns, [sentence for sentence in sentences if letters(sentence)]))
-    return found
+    turns = read_transcript(folder / RECOGNISED)
+    return [*found, Conversation("recognised", turns, _projected(turns, (folder / ITS_REFERENCE).read_text("utf-8")))]
+
+
+def _projected(turns: Sequence[Turn], reference: str) -> list[str]:
+    """What an engine heard, cut where the human reference of the same call ends its sentences."""
+    rows = list(csv.DictReader(reference.splitlines(), delimiter="|", quoting=csv.QUOTE_NONE))
+    heard = [word.text.strip(".,?!") for turn in turns for word in turn.words]
+    said, understood = [row["token"].lower() for row in rows], [word.lower() for word in heard]
+    blocks = SequenceMatcher(None, said, understood, autojunk=False).get_matching_blocks()
+    place_of = {one + step: two + step for one, two, size in blocks for step in range(size)}
+    sentences, begin = [], 0
+    for index, row in enumerate(rows):
+        if row["punctuation"] and row["punctuation"][-1] in ".?!":
+            end = next((place_of[later] for later in range(index + 1, len(rows)) if later in place_of), len(heard))
+            sentences.append(" ".join(heard[begin:end]) + row["punctuation"])
+            begin = max(begin, end)
+    return [sentence for sentence in [*sentences, " ".join(heard[begin:])] if letters(sentence)]
 
 
 def letters(text: str) -> int:

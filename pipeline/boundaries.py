@@ -14,7 +14,7 @@ _CLAUSE = re.compile(rf"[，、：；]|[,;:](?=\s|[{_UNSPACED}])")
 _STARTS_TIGHT = re.compile(rf"[.?!…,;:%{_CLOSERS}]")
 _ENDS_TIGHT = re.compile(r"[(\[{“‘«]$")
 _WORD = re.compile(r"\w")
-_LEAD = re.compile(r"(?:[.?!…,;:。？！；，、：؟｡]\s*)+")
+_LEAD = re.compile(r"(?:(?:[?!…,;:。？！；，、：؟｡]|\.(?!\w))\s*)+")
 _NEAR = 40  # characters around a mark that decide about it
 _TOKEN = re.compile(r"[^\s(\[{“‘\"']+$")
 
@@ -121,9 +121,7 @@ def without_lead(text: str) -> str:
     ('我想知道', '.5 percent', '?!')
     """
     found = _LEAD.match(text)
-    if not found or not _WORD.search(text, found.end()) or re.match(r"\.\w", text[found.end() - 1 :]):
-        return text
-    return text[found.end() :]
+    return text[found.end() :] if found and _WORD.search(text, found.end()) else text
 
 
 def looks_whole(text: str) -> bool:

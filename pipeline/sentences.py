@@ -12,6 +12,8 @@ from pipeline.unmarked import Ending, Join, ending, ending_before, has_marks, wo
 
 _LOOK_AHEAD = 64  # characters beyond the length cap that may decide about a mark before it
 _MAX_HOLD = 10.0  # seconds for which somebody who goes on speaking holds an unfinished sentence open
+_MAX_INTERIMS = 128  # that are listened to behind a final chunk
+_INTERIM_CHARS = 200  # of an interim chunk that are read
 _PER_SECOND = 14.0  # characters that people speak in a second; a Chinese one counts for three
 
 EndedBy = Literal["mark", "words", "silence", "length", "speaker", "flush"]
@@ -71,7 +73,7 @@ class Open(NamedTuple):
     @property
     def latest(self) -> int:
         """Index of the last final chunk."""
-        return max(index for index, fragment in enumerate(self.fragments) if not fragment.interim)
+        return next(at for at in range(len(self.fragments) - 1, -1, -1) if not self.fragments[at].interim)
 
 
 class Cut(NamedTuple):
@@ -118,7 +120,7 @@ def talk(open_: Open, heard: Heard, rules: Rules = DEFAULT_RULES) -> tuple[Open,
     A sentence that looks unfinished waits for its rest while it is being spoken; one that another speaker or the next
     words show to have ended, ends.
     """
-    return _hear(open_, [Fragment(heard, interim=True)], rules)
+    return _hear(open_, [Fragment(heard._replace(text=heard.text[:_INTERIM_CHARS]), interim=True)], rules)
 
 
 def silence(open_: Open, clock: float, rules: Rules = DEFAULT_RULES) -> tuple[Open, list[Cut]]:
@@ -174,15 +176,14 @@ def _hear(open_: Open, fragments: list[Fragment], rules: Rules) -> tuple[Open, l
 
 def _speak_on(open_: Open, fragment: Fragment) -> tuple[Open, list[Cut]]:
     """Somebody speaks behind the open sentence, if there still is one; his words may show that it has ended."""
-    if not open_.fragments:
+    if not open_.fragments or len(open_.fragments) - open_.latest > _MAX_INTERIMS:
         return open_, []
     text, heard = joined(open_), fragment.heard
-    found = None
-    if open_.ending is not Ending.WHOLE and not (open_.punctuated or has_marks(text)):
-        found = ending_before(text, heard.text)
+    ending = min(open_.ending, Ending.UNSURE)  # there was no silence
+    if not (open_.punctuated or has_marks(text)) and (found := ending_before(text, heard.text)) is not None:
         if found is Ending.WHOLE:
             return _end(open_, "words", heard.at)
-    ending = open_.ending if found is None else found
+        ending = found
     return open_._replace(fragments=(*open_.fragments, fragment), ending=ending), []
 
 
@@ -191,8 +192,8 @@ def _add(open_: Open, fragment: Fragment) -> Open:
     fragments = open_.fragments
     if fragments and revises((old := fragments[open_.latest]).heard, fragment.heard):
         start = max(fragment.start, behind(old.heard, old.start, fragment.heard))
-        if not fragment.heard.text[start:].strip():
-            return open_
+        if not fragment.heard.text[start:].strip():  # nothing new, but it is done with this sentence
+            return open_._replace(fragments=(*fragments, Fragment(fragment.heard, start, revised=True)))
         fragment, at = Fragment(fragment.heard, start), open_.latest
         fragments = (*fragments[:at], old._replace(revised=True), *fragments[at + 1 :])
         open_ = open_._replace(looked=0)

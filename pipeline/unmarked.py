@@ -10,13 +10,15 @@ from typing import NamedTuple
 from pipeline.boundaries import looks_whole
 from pipeline.endings import RIGHT, Word, default_model, words
 
-# Log-odds. A cut too many costs a question, one too few costs a moment: so they do not stand at zero.
-ENDS = 1.0  # a sentence ends in the middle of a text
-IS_WHOLE = 1.0  # the short silence is enough
-GOES_ON = 0.0  # below it somebody who goes on speaking is waited for
+# Log-odds between two words. A cut too many costs a question, one too few costs a moment.
+ENDS = 2.0
+GOES_ON = 0.5  # somebody who speaks on is waited for
 # Recognisers end a final where somebody paused, and people pause between sentences.
 JOIN_EVIDENCE = 3.0
-PAUSE_EVIDENCE = 1.5  # a second of silence, up to one
+PAUSE_EVIDENCE = 2.0  # a second of silence, up to one
+# Log-odds of the end of a final chunk. They are high: a question in two finals must not be asked as two.
+IS_WHOLE = -0.5  # the short silence is enough
+IS_OPEN = -3.5
 LEAST_LEFT = 2  # words of a sentence that is cut off in the middle of a text
 LEAST_RIGHT = 2  # words that must be known behind a place
 
@@ -62,10 +64,10 @@ def ending(text: str, punctuated: bool) -> Ending:
     heard = words(text)
     if not heard:
         return Ending.UNSURE
-    odds = default_model().end(heard) + JOIN_EVIDENCE
+    odds = default_model().end(heard)
     if odds >= IS_WHOLE:
         return Ending.WHOLE
-    return Ending.UNSURE if odds >= GOES_ON else Ending.OPEN
+    return Ending.UNSURE if odds >= IS_OPEN else Ending.OPEN
 
 
 def ending_before(text: str, interim: str) -> Ending | None:
@@ -74,7 +76,9 @@ def ending_before(text: str, interim: str) -> Ending | None:
     if not heard or len(right) < LEAST_RIGHT:
         return None
     odds = default_model().gap(heard, right[:RIGHT]) + JOIN_EVIDENCE
-    return Ending.WHOLE if odds >= ENDS else Ending.OPEN
+    if odds >= ENDS:
+        return Ending.WHOLE
+    return Ending.UNSURE if odds >= GOES_ON else Ending.OPEN
 
 
 def words_end(text: str, joins: Sequence[Join], looked: int) -> tuple[int | None, int]:

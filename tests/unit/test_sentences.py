@@ -72,6 +72,13 @@ def sentences(*texts: str) -> list[str]:
         (["we don", "'t know"], ["| we don't know"]),
         (["第一个是", "second", "third of"], ["| 第一个是second third of"]),
         (["Fine.", "。"], ["Fine.", "| 。"]),
+        (["so dr. lee paid 3.5 million. why is that?"], ["so dr. lee paid 3.5 million.", "why is that?"]),
+        (
+            ["we use e.g. kafka, i.e. a log. is it", "fast? yes."],
+            ["we use e.g. kafka, i.e. a log.", "is it fast?", "yes."],
+        ),
+        (["我们用 Kafka", "，它快吗？It is", "fast."], ["我们用 Kafka，它快吗？", "It is fast."]),
+        (["he said “is it", "on?” and left."], ["he said “is it on?” and left."]),
         (["1. Open the door. 2. Close it."], ["1. Open the door.", "2. Close it."]),
     ],
 )
@@ -109,6 +116,11 @@ def test_a_mark_that_may_be_an_end_needs_only_the_short_silence(text: str) -> No
 def test_a_pause_in_record_time_cuts_before_the_chunk_after_it() -> None:
     _, cuts = hear([Heard(0, "how much is it", 1.0), Heard(1, "it is fine.", 2.2)])
     assert [(cut.text, cut.ended_by) for cut in cuts] == [("how much is it", "silence"), ("it is fine.", "mark")]
+
+
+def test_a_mark_that_comes_after_its_sentence_has_ended_is_not_of_the_next_one() -> None:
+    _, cuts = hear([Heard(0, "退款要多久", 1.0), Heard(1, "？我想知道。", 3.0), Heard(2, "。. .5 percent.", 3.1)])
+    assert [cut.text for cut in cuts] == ["退款要多久", "我想知道。", ".5 percent."]
 
 
 def test_another_speaker_ends_the_sentence_and_an_unknown_one_does_not() -> None:
