@@ -115,6 +115,7 @@ class Answering:
     async def _ask_once(self) -> Done:
         provider = self.stage.provider_of(self.waiting)
         self.provider = provider.name
+        await self.stage.share_limits(provider, self.waiting.unit)
         stream = gathered(provider.stream(self._asked()))
         try:
             async for item in stream:

@@ -52,7 +52,6 @@ class Answers(Logic):
         self.is_live = settings.lane is Lane.LIVE
         self.look_back = settings.memory_seconds if self.is_live else 0.0
         self.retries = RetryBudget()
-        self.share = 1.0
         self.provider: Provider | None = None
         self.running: dict[Pending, Answering] = {}
 
@@ -185,19 +184,17 @@ class Answers(Logic):
         elif not waiting.text.strip():
             await self.end(waiting, Done(attempt=0, index=0, why="error", error="EMPTY_QUESTION"))
         else:
-            await self._take_share(waiting.unit)
             answering = self.running[waiting] = Answering(self, waiting, conversation)
             try:
                 await answering.run()
             finally:
                 del self.running[waiting]
 
-    async def _take_share(self, unit: Unit) -> None:
-        """The providers' limits are for all workers: ours is the part that our partitions are of the lane's."""
+    async def share_limits(self, provider: Provider, unit: Unit) -> None:
+        """A provider's limits are for all workers: ours is the part that our partitions are of the lane's."""
         share = unit.stage.app.consumer.share(unit.assignment.tp.topic)
-        if share != self.share:
-            self.share = share
-            for guard in getattr(self.provider, "guards", ()):
+        for guard in getattr(provider, "guards", ()):
+            if guard.budget.share != share:
                 await guard.take(share)
 
     async def end(self, waiting: Pending, done: Done) -> None:
