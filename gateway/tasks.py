@@ -70,13 +70,17 @@ class Tasks:
     async def _consumer(self) -> AsyncIterator[Any]:
         topic, wait = TASKS.on(prefix=self.settings.topic_prefix), min(self.settings.fetch_wait_ms, FETCH_WAIT)
         options = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "fetch_max_wait_ms": wait}
-        async with AIOKafkaConsumer(**self.settings.kafka_client(), **options) as consumer:
+        consumer = AIOKafkaConsumer(**self.settings.kafka_client(), **options)
+        try:  # not `async with`: that leaves open what did not start
+            await consumer.start()
             if topic not in await consumer.topics():  # asking for it by name would create it on some brokers
                 raise KafkaError(f"Kafka has no topic {topic}; create it with: realtime-rag topics create")
             partitions = await (await self.producer()).partitions_for(topic)
             consumer.assign([TopicPartition(topic, number) for number in partitions])
             await consumer.seek_to_beginning()
             yield consumer
+        finally:
+            await consumer.stop()
 
     async def tell(self, task: str, record: TaskRecord) -> None:
         """Store an event and wait until the board shows it.

@@ -88,7 +88,7 @@ async def test_the_provider_is_unknown(tmp_path: Path) -> None:
 
 async def test_the_question_model_needs_an_extra_that_is_not_installed(tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise ModuleNotFoundError(name=__name__)")
-    ended = await _cli("run", folder=tmp_path, QUESTION_MODEL="cascade", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    ended = await _cli("up", folder=tmp_path, QUESTION_MODEL="cascade", PYTHONPATH=f"{tmp_path}:{ROOT}")
     _is_one_line(ended, "need onnxruntime", "pip install 'realtime-rag[onnx]'")
 
 
