@@ -11,7 +11,7 @@ from pipeline.revisions import behind, revises
 from pipeline.unmarked import Ending, Join, ending, ending_before, has_marks, words_end
 
 _LOOK_AHEAD = 64  # characters beyond the length cap that may decide about a mark before it
-_MAX_HOLD = 10.0  # seconds for which somebody who goes on speaking holds an unfinished sentence open
+_MAX_HOLD = 10.0  # seconds behind a final chunk for which somebody who goes on speaking holds a sentence open
 _MAX_INTERIMS = 128  # that are listened to behind a final chunk
 _INTERIM_CHARS = 200  # of an interim chunk that are read
 _PER_SECOND = 14.0  # characters that people speak in a second; a Chinese one counts for three
@@ -142,7 +142,9 @@ def deadline(open_: Open, rules: Rules = DEFAULT_RULES) -> float | None:
     if open_.ending is Ending.WHOLE:
         return heard_at + min(rules.min_silence, rules.max_silence)
     due = heard_at + rules.max_silence
-    if open_.ending is Ending.OPEN and (last := open_.fragments[-1]).interim:
+    # where marks come a text without one is not whole; elsewhere it may be a question, and those are not held back
+    has_rest = open_.ending is Ending.OPEN and (open_.punctuated or has_marks(joined(open_)))
+    if has_rest and (last := open_.fragments[-1]).interim:
         due = max(due, min(last.heard.at + rules.max_silence, heard_at + _MAX_HOLD))
     return due
 

@@ -66,21 +66,28 @@ def test_a_question_in_several_finals_is_one_question_without_marks_and_without_
         assert cuts == [], texts
 
 
-def test_an_unfinished_sentence_waits_while_its_rest_is_being_spoken_but_not_for_ever() -> None:
-    state, _ = heard("and the price of the")
+def test_where_marks_come_a_sentence_without_one_waits_while_its_rest_is_being_spoken_but_not_for_ever() -> None:
+    state, _ = heard("Well, and the price of the")
     for at in (0.8, 1.6, 2.4):
         state, cuts = talk(state, Heard(1, "blue", at))
         assert cuts == []
     assert deadline(state) == pytest.approx(3.6)
     state, cuts = push(state, Heard(2, "blue one", 3.0))
-    assert cuts == [] and flush(state)[1][0].text == "and the price of the blue one"
-    state, _ = heard("and the price of the")
+    assert cuts == [] and flush(state)[1][0].text == "Well, and the price of the blue one"
+    state, _ = heard("Well, and the price of the")
     for step in range(1, 20):
         state, cuts = talk(state, Heard(step, "blue", step * 0.6))
         if cuts:
             break
     [cut] = cuts
-    assert cut.text == "and the price of the" and cut.cut_at == pytest.approx(10.0)
+    assert cut.text == "Well, and the price of the" and cut.cut_at == pytest.approx(10.0)
+
+
+def test_where_none_come_nothing_that_may_be_a_question_is_held_back_by_what_is_said_after_it() -> None:
+    state, _ = heard("and the price of the")
+    state, cuts = talk(state, Heard(1, "blue", 0.8))
+    assert cuts == []
+    assert silence(state, 1.2)[1][0].text == "and the price of the"
 
 
 def test_a_question_is_asked_in_time_whatever_is_said_after_it() -> None:
