@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, detector, dlq, results
+from ops import admin, batch, detector, dlq, ingest, results
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -34,6 +34,8 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(detector.app, name="questions")
 app.add_typer(results.app, name="results")
+app.add_typer(batch.app, name="batch")
+app.command()(ingest.ingest)
 
 
 def main() -> None:
