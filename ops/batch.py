@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,7 @@ Url = Annotated[
 ]
 NOT_ALL = 1  # exit code: items failed, or the task did not complete
 PAGE = 1000
+READ = 64 * 1024  # bytes
 ENDED = ("completed", "failed", "cancelled")
 
 
@@ -82,7 +84,8 @@ def submit(
         check_readable(Path(file))
     with _gateway(url) as client, sys.stdin.buffer if file == "-" else Path(file).open("rb") as content:
         params = {**asked, "options": json.dumps(options)}
-        task = _ask(client, "POST", "/uploads", params=params, content=content)["task_id"]
+        body = iter(partial(content.read, READ), b"")  # a pipe has no length
+        task = _ask(client, "POST", "/uploads", params=params, content=body)["task_id"]
         print(task, flush=True)
         if follow:
             raise typer.Exit(_follow(client, task))

@@ -323,8 +323,8 @@ async def test_a_shell_submits_follows_and_reads(batch: Batch, tmp_path: Path) -
 
 async def test_a_shell_hears_by_the_exit_code_that_items_failed(batch: Batch) -> None:
     texts = '{"text": "When is market?"}\n{"text": " "}\n'
-    code, task, _ = await run(batch, "batch", "submit", "-", "--format", "jsonl", "--follow", typed=texts)
-    assert code == 1
+    code, task, err = await run(batch, "batch", "submit", "-", "--format", "jsonl", "--follow", typed=texts)
+    assert (code, "Traceback" in err) == (1, False), err
     code, out, _ = await run(batch, "batch", "status", task.strip())
     assert (code, json.loads(out)["progress"]["failed"]) == (1, 1)
 
