@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import ValidationError
 
+from gateway import batch_streams
 from gateway.auth import check_origin, principal_of
 from gateway.batch import Batch, Options, Submission, Upload, accepted, shown
 from gateway.problems import Problem
@@ -34,6 +35,7 @@ def routes(settings: Settings, batch: Batch) -> APIRouter:
         return principal
 
     router = APIRouter(tags=["batch"], prefix="/api/batch")
+    router.include_router(batch_streams.routes(batch, caller))
 
     @router.post("/tasks", status_code=201)
     async def submit(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import dataclasses
+import io
 import json
 import os
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -295,6 +298,34 @@ async def test_an_upload_that_cannot_be_read_says_where_and_fails_its_task(batch
     assert task["status"] == "failed" and "line 2" in task["error_message"]
     wrong = await batch.http.post("/api/batch/uploads", params={"options": "{"}, content="a")
     assert problem(wrong) == (422, "INVALID_REQUEST")
+
+
+async def test_progress_is_told_on_each_change_up_to_the_last(batch: Batch) -> None:
+    batch.provider.script("tower", Reply(text="a b c d", delay=0.1))
+    task = await batch.submit([f"How high is tower {index}?" for index in range(6)])
+    async with batch.http.stream("GET", f"/api/batch/tasks/{task}/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        told = [json.loads(line.removeprefix("data: ")) async for line in stream.aiter_lines() if line[:6] == "data: "]
+    assert {event["type"] for event in told} == {"batch_progress"}
+    assert told[-1]["status"] == "completed" and told[-1]["percentage"] == 100.0
+    done = [event["progress"]["completed"] for event in told]
+    assert done == sorted(done) and all(before != after for before, after in pairwise(told))
+    assert problem(await batch.http.get("/api/batch/tasks/unknown/events")) == (404, "BATCH_TASK_NOT_FOUND")
+
+
+async def test_all_results_are_exported_as_json_lines_and_csv(batch: Batch) -> None:
+    batch.provider.script("comma", Reply(text='It is ",", they say.'))
+    task = await batch.submit(["What is a comma?", " "])
+    await batch.ended(task)
+    lines = (await batch.http.get(f"/api/batch/tasks/{task}/export")).text.splitlines()
+    assert [json.loads(line) for line in lines] == (await batch.results(task))["results"]
+    exported = await batch.http.get(f"/api/batch/tasks/{task}/export", params={"format": "csv"})
+    assert exported.headers["content-disposition"] == f'attachment; filename="{task}.csv"'
+    rows = list(csv.DictReader(io.StringIO(exported.text)))
+    assert [(row["index"], row["status"], row["content"]) for row in rows] == [
+        ("0", "completed", 'It is ",", they say.'),
+        ("1", "failed", ""),
+    ]
 
 
 async def run(batch: Batch, *words: str, typed: str = "") -> tuple[int, str, str]:
