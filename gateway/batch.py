@@ -105,6 +105,13 @@ class Batch:
         self.settings, self.tasks, self.results, self.writing = settings, tasks, results, writing
         self._creating: set[str] = set()
 
+    def check_enabled(self) -> None:
+        """Raise Problem 503 where batch tasks cannot be had."""
+        if not self.settings.batch_enabled:
+            raise Problem(503, "BATCH_DISABLED", "batch tasks are switched off here (BATCH_ENABLED=false)")
+        if self.tasks.trouble:
+            raise Problem(503, "SERVICE_UNAVAILABLE", self.tasks.trouble)
+
     async def submit(self, asked: Submission, principal: str, key: str | None) -> Task:
         """Create a task and begin to write its texts; the same again under the same key is the same task.
 

@@ -26,12 +26,9 @@ def routes(settings: Settings, batch: Batch) -> APIRouter:
     """The calls under `/api/batch`."""
 
     def caller(request: Request) -> str:
-        if not settings.batch_enabled:
-            raise Problem(503, "BATCH_DISABLED", "batch tasks are switched off here (BATCH_ENABLED=false)")
         check_origin(settings, request.headers)
         principal = principal_of(settings, request.headers)
-        if batch.tasks.trouble:
-            raise Problem(503, "SERVICE_UNAVAILABLE", batch.tasks.trouble)
+        batch.check_enabled()
         return principal
 
     router = APIRouter(tags=["batch"], prefix="/api/batch")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Literal
 
 import msgspec
@@ -79,17 +79,34 @@ def _cell(value: Any) -> Any:
     return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
 
 
-async def _events(batch: Batch, name: str) -> AsyncIterator[bytes]:
+async def changes(batch: Batch, name: str) -> AsyncGenerator[dict[str, Any], None]:
+    """What there is to tell of a task now and on each change, at most four times a second, up to its end."""
     told: dict[str, Any] | None = None
-    quiet = 0.0
     while (task := batch.tasks.board.get(name)) is not None:
         if (now := progress_of(task)) != told:
-            yield b"event: batch_progress\ndata: " + msgspec.json.encode(now) + b"\n\n"
-            told, quiet = now, 0.0
-        elif quiet >= PING:
-            yield b": still there\n\n"
-            quiet = 0.0
+            yield now
+            told = now
         if task.has_ended:
             return
         await asyncio.sleep(INTERVAL)
-        quiet += INTERVAL
+
+
+async def _events(batch: Batch, name: str) -> AsyncIterator[bytes]:
+    stream = changes(batch, name)
+    upcoming = asyncio.ensure_future(anext(stream))
+    try:
+        while True:
+            await asyncio.wait({upcoming}, timeout=PING)
+            if not upcoming.done():
+                yield b": still there\n\n"
+                continue
+            try:
+                told = upcoming.result()
+            except StopAsyncIteration:
+                return
+            yield b"event: batch_progress\ndata: " + msgspec.json.encode(told) + b"\n\n"
+            upcoming = asyncio.ensure_future(anext(stream))
+    finally:
+        upcoming.cancel()
+        await asyncio.gather(upcoming, return_exceptions=True)
+        await stream.aclose()

@@ -26,7 +26,7 @@ from pipeline.settings import Settings
 from tests.brokers import Broker, with_topics
 from tests.providers import Scripted, scripted_provider
 from tests.scripted_openai import Reply
-from tests.talker import served
+from tests.talker import Talker, served
 from tests.workers import running, until, write
 from topics.catalog import TASKS, Lane
 from topics.tasks import TaskCreated
@@ -311,6 +311,23 @@ async def test_progress_is_told_on_each_change_up_to_the_last(batch: Batch) -> N
     done = [event["progress"]["completed"] for event in told]
     assert done == sorted(done) and all(before != after for before, after in pairwise(told))
     assert problem(await batch.http.get("/api/batch/tasks/unknown/events")) == (404, "BATCH_TASK_NOT_FOUND")
+
+
+async def test_a_websocket_that_subscribed_hears_of_a_task_until_it_ends(batch: Batch) -> None:
+    batch.provider.script("canyon", Reply(text="a b c d", delay=0.1))
+    task = await batch.submit([f"How deep is canyon {index}?" for index in range(4)])
+    port = batch.http.base_url.port
+    async with Talker.at(dataclasses.replace(batch.settings, port=port or 0)) as talker:
+        await talker.say("subscribe", task_id=task, id="s1")
+        told = [await talker.hear()]
+        while told[-1].get("status") != "completed":
+            told.append(await talker.hear())
+        await talker.say("subscribe", task_id="unknown")
+        refused = await talker.hear()
+    assert (told[0]["type"], told[0]["received_type"], told[0]["id"]) == ("ack", "subscribe", "s1")
+    assert {message["type"] for message in told[1:]} == {"batch_progress"}
+    assert told[-1]["task_id"] == task and told[-1]["percentage"] == 100.0
+    assert (refused["type"], refused["code"]) == ("error", "BATCH_TASK_NOT_FOUND")
 
 
 async def test_all_results_are_exported_as_json_lines_and_csv(batch: Batch) -> None:
