@@ -27,11 +27,15 @@ def task_log(settings: Settings) -> TaskLog:
 async def _consumer(settings: Settings) -> AsyncIterator[Any]:
     topic, wait = TASKS.on(prefix=settings.topic_prefix), min(settings.fetch_wait_ms, FETCH_WAIT)
     options = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "fetch_max_wait_ms": wait}
-    async with AIOKafkaConsumer(topic, **settings.kafka_client(), **options) as consumer:  # without a group: all of it
+    consumer = AIOKafkaConsumer(topic, **settings.kafka_client(), **options)  # without a group: all of it
+    try:  # not `async with`: a start that fails would leave it open
+        await consumer.start()
         if not consumer.assignment():
             raise KafkaError(f"Kafka shows no partition of {topic}")
         await consumer.seek_to_beginning()
         yield consumer
+    finally:
+        await consumer.stop()
 
 
 async def write(producer: Any, settings: Settings, task: str, record: TaskRecord) -> None:
