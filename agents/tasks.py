@@ -28,7 +28,7 @@ async def _consumer(settings: Settings) -> AsyncIterator[Any]:
     topic, wait = TASKS.on(prefix=settings.topic_prefix), min(settings.fetch_wait_ms, FETCH_WAIT)
     options = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "fetch_max_wait_ms": wait}
     consumer = AIOKafkaConsumer(topic, **settings.kafka_client(), **options)  # without a group: all of it
-    try:  # not `async with`: that leaves open what did not start
+    try:  # not `async with`: a start that fails would leave it open
         await consumer.start()
         if not consumer.assignment():
             raise KafkaError(f"Kafka shows no partition of {topic}")

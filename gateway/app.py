@@ -85,7 +85,7 @@ class Gateway:
             await socket.send_denial_response(problem.response())
             return
         await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
-        conversation = Conversation(socket, self.bus, self.catch_up, wish)
+        conversation = Conversation(socket, self.bus, self.catch_up, self.batch, wish)
         self.conversations.add(conversation)
         try:
             with metrics.ws_connections.track_inprogress():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from gateway.tasks import Tasks
 from gateway.writing import Writing, each
 from pipeline.batches import Status, Task
 from pipeline.settings import Settings
+from pipeline.texts import TextsError
 from topics.tasks import TaskCancelled, TaskCreated, TaskMode, TaskPaused
 
 MAX_TEXTS = 10_000
@@ -47,6 +49,14 @@ class Submission(BaseModel):
 
     name: str = Field(min_length=1, max_length=100)
     texts: list[Text] = Field(min_length=1, max_length=MAX_TEXTS)
+    description: str = Field("", max_length=500)
+    options: Options = Field(default_factory=lambda: Options.model_validate({}))
+
+
+class Upload(BaseModel):
+    """What an upload is to be."""
+
+    name: str = Field("upload", min_length=1, max_length=100)
     description: str = Field("", max_length=500)
     options: Options = Field(default_factory=lambda: Options.model_validate({}))
 
@@ -82,12 +92,25 @@ def shown(task: Task) -> dict[str, Any]:
     }
 
 
+def accepted(task: Task) -> dict[str, Any]:
+    """What one hears who submitted a task."""
+    told = shown(task)
+    return {"task_id": task.id, "status": task.status, "created_at": told["created_at"], "total_items": task.total}
+
+
 class Batch:
     """What the calls do."""
 
     def __init__(self, settings: Settings, tasks: Tasks, results: Results, writing: Writing) -> None:
         self.settings, self.tasks, self.results, self.writing = settings, tasks, results, writing
         self._creating: set[str] = set()
+
+    def check_enabled(self) -> None:
+        """Raise Problem 503 where batch tasks cannot be had."""
+        if not self.settings.batch_enabled:
+            raise Problem(503, "BATCH_DISABLED", "batch tasks are switched off here (BATCH_ENABLED=false)")
+        if self.tasks.trouble:
+            raise Problem(503, "SERVICE_UNAVAILABLE", self.tasks.trouble)
 
     async def submit(self, asked: Submission, principal: str, key: str | None) -> Task:
         """Create a task and begin to write its texts; the same again under the same key is the same task.
@@ -109,6 +132,31 @@ class Batch:
         task = await self.create(created, principal, key)
         if not (task.has_ended or "published" in task.events or task.id in self.writing) and _is_quiet(task, created):
             self.writing.begin(task.id, each(asked.texts), task.mode)
+        return task
+
+    async def upload(self, asked: Upload, principal: str, texts: AsyncIterator[str]) -> Task:
+        """Create a task and write its texts as they come; gives it when the last one is stored.
+
+        Raises:
+            Problem: 422, the texts cannot be read; 429; 503, they cannot be stored. The task has failed then.
+        """
+        created = TaskCreated(
+            name=asked.name,
+            description=asked.description,
+            created_at=time.time(),
+            mode=asked.options.mode,
+            options=asked.options.model_dump(exclude_unset=True, exclude={"mode"}),
+            origin="upload",
+            principal="" if principal == ANYBODY else principal,
+        )
+        task = await self.create(created, principal, None)
+        try:
+            await self.writing.write(task.id, texts, task.mode)
+        except TextsError as exc:
+            raise Problem(422, "INVALID_REQUEST", str(exc), task_id=task.id) from exc
+        task = await self.get(task.id, principal)
+        if task.status == "failed":
+            raise Problem(503, "BATCH_TASK_FAILED", task.error or "the task failed", task_id=task.id)
         return task
 
     async def create(self, created: TaskCreated, principal: str, key: str | None) -> Task:

@@ -6,12 +6,16 @@ import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import ValidationError
 
+from gateway import batch_streams
 from gateway.auth import check_origin, principal_of
-from gateway.batch import Batch, Submission, shown
+from gateway.batch import Batch, Options, Submission, Upload, accepted, shown
 from gateway.problems import Problem
+from gateway.writing import parsed
 from pipeline.batches import Status
 from pipeline.settings import Settings
+from pipeline.texts import Format, Texts
 from topics.tasks import TaskCancelled, TaskPaused
 
 Number = Annotated[int, Query(ge=1)]
@@ -22,15 +26,13 @@ def routes(settings: Settings, batch: Batch) -> APIRouter:
     """The calls under `/api/batch`."""
 
     def caller(request: Request) -> str:
-        if not settings.batch_enabled:
-            raise Problem(503, "BATCH_DISABLED", "batch tasks are switched off here (BATCH_ENABLED=false)")
         check_origin(settings, request.headers)
         principal = principal_of(settings, request.headers)
-        if batch.tasks.trouble:
-            raise Problem(503, "SERVICE_UNAVAILABLE", batch.tasks.trouble)
+        batch.check_enabled()
         return principal
 
     router = APIRouter(tags=["batch"], prefix="/api/batch")
+    router.include_router(batch_streams.routes(batch, caller))
 
     @router.post("/tasks", status_code=201)
     async def submit(
@@ -40,13 +42,24 @@ def routes(settings: Settings, batch: Batch) -> APIRouter:
     ) -> dict[str, Any]:
         """Submit texts; they are answered in the background. Safe to repeat with an `Idempotency-Key`."""
         task = await batch.submit(asked, principal, idempotency_key)
-        told = shown(task)
-        return {
-            "task_id": task.id,
-            "status": task.status,
-            "created_at": told["created_at"],
-            "total_items": task.total,
-        }
+        return accepted(task)
+
+    @router.post("/uploads", status_code=201)
+    async def upload(
+        request: Request,
+        principal: str = Depends(caller),
+        name: Annotated[str, Query(min_length=1, max_length=100)] = "upload",
+        description: Annotated[str, Query(max_length=500)] = "",
+        options: Annotated[str, Query(description="as of a task, in JSON")] = "{}",
+        format: Format = "text",
+    ) -> dict[str, Any]:
+        """Submit a body of any size: JSON lines, CSV with a column `text`, or one text a line. 201 at its end."""
+        try:
+            asked = Upload(name=name, description=description, options=Options.model_validate_json(options))
+        except ValidationError as exc:
+            raise Problem(422, "INVALID_REQUEST", f"options: {exc.errors()[0]['msg']}") from exc
+        task = await batch.upload(asked, principal, parsed(Texts(format), request.stream()))
+        return accepted(task)
 
     @router.get("/tasks")
     async def tasks(

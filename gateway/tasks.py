@@ -68,19 +68,26 @@ class Tasks:
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[Any]:
-        topic, wait = TASKS.on(prefix=self.settings.topic_prefix), min(self.settings.fetch_wait_ms, FETCH_WAIT)
+        wait = min(self.settings.fetch_wait_ms, FETCH_WAIT)
         options = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "fetch_max_wait_ms": wait}
         consumer = AIOKafkaConsumer(**self.settings.kafka_client(), **options)
-        try:  # not `async with`: that leaves open what did not start
-            await consumer.start()
-            if topic not in await consumer.topics():  # asking for it by name would create it on some brokers
-                raise KafkaError(f"Kafka has no topic {topic}; create it with: realtime-rag topics create")
-            partitions = await (await self.producer()).partitions_for(topic)
-            consumer.assign([TopicPartition(topic, number) for number in partitions])
-            await consumer.seek_to_beginning()
+        opening = asyncio.ensure_future(self._open(consumer))
+        try:
+            await asyncio.shield(opening)  # cut off in the middle, it would leave connections open
             yield consumer
         finally:
+            await asyncio.wait({opening}, timeout=STORED_WITHIN)
             await consumer.stop()
+
+    async def _open(self, consumer: AIOKafkaConsumer) -> None:
+        """Connect, and read the events from their beginning."""
+        topic = TASKS.on(prefix=self.settings.topic_prefix)
+        await consumer.start()
+        if topic not in await consumer.topics():  # asking for it by name would create it on some brokers
+            raise KafkaError(f"Kafka has no topic {topic}; create it with: realtime-rag topics create")
+        partitions = await (await self.producer()).partitions_for(topic)
+        consumer.assign([TopicPartition(topic, number) for number in partitions])
+        await consumer.seek_to_beginning()
 
     async def tell(self, task: str, record: TaskRecord) -> None:
         """Store an event and wait until the board shows it.

@@ -9,11 +9,13 @@ import time
 from collections.abc import AsyncIterator
 
 from aiokafka.errors import KafkaError
+from starlette.requests import ClientDisconnect
 
 from gateway.problems import Problem
 from gateway.results import Results
 from gateway.tasks import Tasks
 from pipeline.batches import item_records, item_session
+from pipeline.texts import Texts, TextsError
 from storage.rows import Text
 from topics.tasks import TaskFailed, TaskMode, TaskPublished, TaskPublishing
 
@@ -43,6 +45,9 @@ class Writing:
         """Write every text and then say so; a task that ends meanwhile gets no more.
 
         What cannot be written fails the task. If we die, our silence does.
+
+        Raises:
+            TextsError, ClientDisconnect: as the texts do; the task has failed then.
         """
         count, beat = 0, time.monotonic()
         try:
@@ -59,6 +64,12 @@ class Writing:
         except (KafkaError, OSError, Problem) as exc:
             log.error("the texts of task %s cannot be written: %r", task, exc)
             await self.fail(task, f"Kafka did not take the texts behind the first {count}; submit it again")
+        except TextsError as exc:
+            await self.fail(task, f"the texts cannot be read: {exc}")
+            raise
+        except ClientDisconnect:
+            await self.fail(task, f"the upload ended in the middle, behind {count} texts or more")
+            raise
         except asyncio.CancelledError:
             await self.fail(task, f"the gateway was stopped while it wrote the texts behind the first {count}")
             raise
@@ -89,6 +100,15 @@ class Writing:
 async def each(texts: list[str]) -> AsyncIterator[str]:
     """Texts that are all there."""
     for text in texts:
+        yield text
+
+
+async def parsed(texts: Texts, stream: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Texts of a body that is still on its way; raises TextsError."""
+    async for data in stream:
+        for text in texts.push(data):
+            yield text
+    for text in texts.close():
         yield text
 
 
