@@ -20,7 +20,8 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from bench.noise import Noise
 from bench.question_data import Row, read
 from bench.thresholds import profile_thresholds, read_development
-from pipeline.classifier import Header, Table, read_model
+from pipeline.artefacts import Header
+from pipeline.classifier import Table, read_model
 from pipeline.features import hashes, plain
 
 BUCKETS = 1 << 20

@@ -23,7 +23,8 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from bench.question_data import average_precision, precision_recall
-from pipeline.endings import RIGHT, Header, Model, Table, Word, hashes, read_model, words
+from pipeline.artefacts import Header
+from pipeline.endings import RIGHT, Model, Table, Word, hashes, read_model, words
 
 BUCKETS = 1 << 18
 STRENGTH = 0.5  # inverse of the regularisation

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from math import exp, sqrt
 from typing import NamedTuple, Protocol
 
 import msgspec
 
+from pipeline.artefacts import Header, installed, read_weights
 from pipeline.features import hashes
 from pipeline.grammar import is_only_lead, request_in
 
@@ -51,18 +51,10 @@ class Classifier(Protocol):
         """Calibrated log-odds that a sentence is a question; `marked` if a question mark stood in it."""
 
 
-class Header(msgspec.Struct, frozen=True):
-    """First line of the artefact: its name and version, the number of buckets (a power of two), the tables in order."""
-
-    model: str
-    buckets: int
-    tables: dict[str, Table]
-
-
 class Model(NamedTuple):
     """A loaded artefact."""
 
-    header: Header
+    header: Header[Table]
     weights: dict[str, memoryview]
 
     @property
@@ -96,19 +88,13 @@ def read_model(artefact: bytes) -> Model:
     Raises:
         ValueError: it is not of this format or cut short.
     """
-    line, _, rest = artefact.partition(b"\n")
-    header = msgspec.json.decode(line, type=Header)
-    if len(rest) != header.buckets * len(header.tables):
-        raise ValueError(f"The question model is cut short: {len(rest)} bytes of weights; install the package again.")
-    whole = memoryview(rest).cast("b")
-    parts = {lang: whole[i * header.buckets : (i + 1) * header.buckets] for i, lang in enumerate(header.tables)}
-    return Model(header, parts)
+    return Model(*read_weights(artefact, Header[Table]))
 
 
 @cache
 def default_model() -> Model:
     """The model that comes with the package, read once."""
-    return read_model(resources.files("pipeline").joinpath("models", ARTEFACT).read_bytes())
+    return read_model(installed(ARTEFACT))
 
 
 def probability(log_odds: float) -> float:

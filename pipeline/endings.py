@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
+
+from pipeline.artefacts import Header, installed, read_weights
 
 ARTEFACT = "sentences.bin"
 LEFT, RIGHT = 6, 4  # words before and after a place that decide about it
@@ -36,18 +37,10 @@ class Table(msgspec.Struct, frozen=True):
     scale: float
 
 
-class Header(msgspec.Struct, frozen=True):
-    """First line of the artefact: its name and version, buckets a table (a power of two), the tables in order."""
-
-    model: str
-    buckets: int
-    tables: dict[str, Table]
-
-
 class Model(NamedTuple):
     """A loaded artefact."""
 
-    header: Header
+    header: Header[Table]
     weights: dict[str, memoryview]
 
     def gap(self, left: Sequence[Word], right: Sequence[Word]) -> float:
@@ -105,16 +98,10 @@ def read_model(artefact: bytes) -> Model:
     Raises:
         ValueError: it is not of this format or cut short.
     """
-    line, _, rest = artefact.partition(b"\n")
-    header = msgspec.json.decode(line, type=Header)
-    if len(rest) != header.buckets * len(header.tables):
-        raise ValueError(f"The sentence model is cut short: {len(rest)} bytes of weights; install the package again.")
-    whole = memoryview(rest).cast("b")
-    parts = {name: whole[i * header.buckets : (i + 1) * header.buckets] for i, name in enumerate(header.tables)}
-    return Model(header, parts)
+    return Model(*read_weights(artefact, Header[Table]))
 
 
 @cache
 def default_model() -> Model:
     """The model that comes with the package, read once."""
-    return read_model(resources.files("pipeline").joinpath("models", ARTEFACT).read_bytes())
+    return read_model(installed(ARTEFACT))
