@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pipeline.artefacts import installed
 from pipeline.classifier import Table, evidence
 from pipeline.errors import RagError
 
@@ -84,4 +84,4 @@ def read_transformer(artefact: bytes) -> Transformer:
 @cache
 def default_transformer() -> Transformer:
     """The transformer that comes with the package, read once."""
-    return read_transformer(resources.files("pipeline").joinpath("models", ARTEFACT).read_bytes())
+    return read_transformer(installed(ARTEFACT))
