@@ -4,112 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
-from pathlib import Path
+from contextlib import aclosing
 
 import pytest
 
-from ops.fakes import Fakes, Reply, serving
+from ops.fakes import Fakes, Reply
 from ops.ports import free_port
-from pipeline.errors import ConfigurationError
-from pipeline.providers import Asked, Delta, End, Provider, ProviderError, Turn, build_provider, errors, open_provider
-from pipeline.settings import Settings
+from pipeline.providers import Delta, End, Provider, ProviderError, errors
+from tests.provider_cases import (
+    CASES,
+    KEY,
+    QUESTION,
+    STREAMS,
+    UNCOUNTED,
+    Open,
+    addresses,
+    failure,
+    told,
+)
 
 pytestmark = pytest.mark.contract
-
-KNOWLEDGE = Path(__file__).parent.parent / "data" / "knowledge"
-KEY = "sk-secret-1234567890"
-QUESTION = Asked("how many days do you keep the backups", lang="en", session_id="s1")
-
-# What is set for each; the fakes' kind of app or format where there are several.
-CASES: dict[str, dict[str, object]] = {
-    "local": {"rag_provider": "local"},
-    "openai": {"rag_provider": "openai"},
-    "openai-responses": {"rag_provider": "openai", "openai_api": "responses"},
-    "context": {"rag_provider": "context"},
-    "dify-chatbot": {"rag_provider": "dify"},
-    "dify-chatflow": {"rag_provider": "dify"},
-    "dify-agent": {"rag_provider": "dify"},
-    "dify-new-agent": {"rag_provider": "dify"},
-    "custom-sse": {"rag_provider": "custom"},
-    "custom-ndjson": {"rag_provider": "custom"},
-    "custom-text": {"rag_provider": "custom"},
-    "custom-json": {"rag_provider": "custom"},
-    "serper": {"rag_provider": "serper"},
-    "chain": {"rag_provider": "openai,local"},
-}
-KINDS = {name: name.partition("-")[2] for name in CASES if name.startswith(("dify", "custom"))}
-STREAMS = [name for name in CASES if name not in ("local", "custom-json", "serper", "chain")]
-UNCOUNTED = ("local", "serper")
-
-Open = Callable[..., Awaitable[Provider]]
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return Settings(
-        knowledge_path=KNOWLEDGE,
-        data_path=tmp_path,
-        **{f"{name}_api_key": KEY for name in ("openai", "context", "dify", "custom_rag", "serper")},  # type: ignore[arg-type]
-    )
-
-
-class Kinds(Fakes):
-    """Fakes whose every reply is of the kind that the case is about."""
-
-    kind = ""
-
-    def reply_to(self, question: str, call: int) -> Reply:
-        """As the fakes."""
-        return replace(super().reply_to(question, call), kind=self.kind)
-
-
-def addresses(url: str) -> dict[str, str]:
-    """Every server of the settings at one address."""
-    bases = {f"{name}_base_url": url for name in ("openai", "dify", "serper")}
-    return {**bases, "context_base_url": f"{url}/v1/", "custom_rag_api_url": f"{url}/custom"}
-
-
-@pytest.fixture
-async def scripted() -> Kinds:
-    return Kinds()
-
-
-@pytest.fixture
-async def open_named(settings: Settings, scripted: Kinds) -> AsyncIterator[Open]:
-    """Opens a provider by name, with its settings pointing at the scripted server."""
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(serving(scripted))
-
-        async def opened(name: str, **changes: object) -> Provider:
-            given = {**addresses(url), **CASES[name], **changes}
-            scripted.kind = KINDS.get(name, "")
-            provider = await open_provider(replace(settings, **given))  # type: ignore[arg-type]
-            stack.push_async_callback(provider.aclose)
-            return provider
-
-        yield opened
-
-
-async def told(provider: Provider, asked: Asked = QUESTION) -> tuple[list[str], End]:
-    *pieces, end = [piece async for piece in provider.stream(asked)]
-    assert isinstance(end, End)
-    return [piece.text for piece in pieces if isinstance(piece, Delta)], end
-
-
-async def failure(provider: Provider, asked: Asked = QUESTION) -> tuple[list[str], ProviderError]:
-    """Pieces until the provider failed, and its error."""
-    pieces: list[str] = []
-    try:
-        async for piece in provider.stream(asked):
-            assert isinstance(piece, Delta)
-            pieces.append(piece.text)
-    except ProviderError as exc:
-        return pieces, exc
-    raise AssertionError("did not fail")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -334,76 +248,3 @@ async def test_no_message_holds_the_key(open_named: Open, scripted: Fakes, name:
     provider = await open_named(name)
     _, error = await failure(provider)
     assert KEY not in f"{error} {error!r} {provider!r} {vars(error)}"
-
-
-@pytest.mark.parametrize("name", ["openai", "context"])
-class TestChatCompletions:
-    async def test_turns_and_options_reach_the_model_and_the_pipelines_own_options_do_not(
-        self, open_named: Open, scripted: Fakes, name: str
-    ) -> None:
-        options = {"model": "big", "temperature": 0, "max_tokens": 50, "priority": 3, "stream": False, "timeout": 4}
-        asked = replace(QUESTION, context=(Turn("Is there a backup?", "Yes."),), options=options)
-        await told(await open_named(name), asked)
-        body = scripted.requests[0].body
-        assert [(said["role"], said["content"]) for said in body["messages"][1:]] == [
-            ("user", "Is there a backup?"),
-            ("assistant", "Yes."),
-            ("user", QUESTION.text),
-        ]
-        assert (body["model"], body["temperature"], body["max_tokens"], body["stream"]) == ("big", 0, 50, True)
-        assert not {"priority", "timeout"} & body.keys()
-        assert scripted.requests[0].authorization == f"Bearer {KEY}"
-
-
-@pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1/chat/completions"])
-async def test_a_base_url_works_with_and_without_its_version(settings: Settings, scripted: Fakes, tail: str) -> None:
-    async with serving(scripted) as url:
-        provider = build_provider(replace(settings, rag_provider="openai", openai_base_url=url + tail))
-        assert (await told(provider))[0]
-        await provider.aclose()
-    assert scripted.requests[0].path == "/v1/chat/completions"
-
-
-async def test_openai_answers_from_the_knowledge_where_an_index_was_made(open_named: Open, scripted: Fakes) -> None:
-    await open_named("local")
-    _, end = await told(await open_named("openai"))
-    assert end.sources[0]["file"] == "en/install.md"
-    assert "[1] Installing Harbour > Backup" in scripted.requests[0].body["messages"][0]["content"]
-
-
-def test_an_unknown_provider_is_refused_with_the_names_that_there_are(settings: Settings) -> None:
-    with pytest.raises(ConfigurationError, match="RAG_PROVIDER='guru'.*context, custom, dify, local, openai, serper"):
-        build_provider(replace(settings, rag_provider="guru"))
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "variable"),
-    [
-        ("openai", {"openai_api_key": " "}, "OPENAI_API_KEY"),
-        ("openai", {"openai_api_key": "sk-1\nX: y"}, "OPENAI_API_KEY"),
-        ("openai", {"openai_base_url": "api.example.org"}, "OPENAI_BASE_URL"),
-        ("context", {"context_api_key": ""}, "CONTEXT_API_KEY"),
-        ("context", {"context_base_url": ""}, "CONTEXT_BASE_URL"),
-        ("openai", {"openai_api": "soap"}, "OPENAI_API"),
-        ("openai", {"openai_temperature": "warm"}, "OPENAI_TEMPERATURE"),
-        ("dify", {"dify_api_key": ""}, "DIFY_API_KEY"),
-        ("dify", {"dify_conversation_id": "c1"}, "DIFY_USER"),
-        ("custom", {"custom_rag_api_url": ""}, "CUSTOM_RAG_API_URL"),
-        ("serper", {"serper_api_key": ""}, "SERPER_API_KEY"),
-        ("openai", {"search_provider": "bing"}, "SEARCH_PROVIDER"),
-        ("openai", {"search_provider": "serper", "search_routing": "always"}, "SEARCH_ROUTING"),
-        ("openai,local,openai", {}, "RAG_PROVIDER"),
-        ("none", {}, "RAG_PROVIDER"),
-    ],
-)
-def test_a_setting_that_is_missing_or_unusable_is_named(
-    settings: Settings, name: str, changes: dict[str, str], variable: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=variable) as error:
-        build_provider(replace(settings, rag_provider=name, **changes))  # type: ignore[arg-type]
-    assert "sk-1" not in str(error.value)
-
-
-async def test_knowledge_that_cannot_be_read_names_its_setting(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="KNOWLEDGE_PATH"):
-        await open_provider(replace(settings, knowledge_path=tmp_path / "nowhere"))
