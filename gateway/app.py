@@ -12,7 +12,7 @@ from fastapi import FastAPI, Header, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from gateway import ask, batch_routes, health, metrics, problems
+from gateway import ask, batch_routes, health, knowledge, metrics, problems
 from gateway.auth import SUBPROTOCOL, check_origin, principal_of
 from gateway.batch import Batch
 from gateway.bus import Bus
@@ -117,6 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.routes(settings))
     app.include_router(ask.routes(gateway.bus, gateway.sessions))
     app.include_router(batch_routes.routes(settings, gateway.batch))
+    app.include_router(knowledge.routes(settings))
     app.add_api_websocket_route(settings.ws_path, gateway.converse)
     app.mount("/console", StaticFiles(directory=CONSOLE, check_dir=False))
 

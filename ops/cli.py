@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, batch, detector, dlq, ingest, results, train
+from ops import admin, batch, detector, dlq, ingest, knowledge, results, train
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -37,6 +37,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(results.app, name="results")
 app.add_typer(batch.app, name="batch")
 app.command()(ingest.ingest)
+app.command()(knowledge.search)
 
 
 def main() -> None:
@@ -209,11 +210,11 @@ def list_topics() -> None:
 
 
 @app.command()
-def index(knowledge: Annotated[Path | None, typer.Argument(help="default: KNOWLEDGE_PATH")] = None) -> None:
+def index(folder: Annotated[Path | None, typer.Argument(help="default: KNOWLEDGE_PATH")] = None) -> None:
     """Bring the index up to date with a folder of documents."""
     from pipeline.providers import build_index, index_path
 
-    settings = _settings(**({"knowledge_path": knowledge} if knowledge else {}))
+    settings = _settings(**({"knowledge_path": folder} if folder else {}))
     check_folder("DATA_PATH", settings.data_path)
     report = build_index(settings.knowledge_path, index_path(settings))
     for skipped in report.skipped:

@@ -5,6 +5,7 @@ from pipeline.providers.catalog import build_provider, index_path, open_provider
 from pipeline.providers.errors import ProviderError
 from pipeline.providers.index import KnowledgeIndex
 from pipeline.providers.indexing import IndexReport, build_index
+from pipeline.providers.local import citation, look_up
 
 __all__ = [
     "Asked",
@@ -19,6 +20,8 @@ __all__ = [
     "Turn",
     "build_index",
     "build_provider",
+    "citation",
     "index_path",
+    "look_up",
     "open_provider",
 ]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.providers.base import Asked, Delta, End, Provider
-from pipeline.providers.extracts import Extract, extracts
+from pipeline.providers.extracts import Extract, best, extracts
 from pipeline.providers.index import Hit, KnowledgeIndex
 from pipeline.providers.knowledge import place
+from pipeline.providers.prompts import looked_for
 from pipeline.providers.words import language
 
 NOT_FOUND = {
@@ -33,8 +34,9 @@ class LocalProvider(Provider):
 
     async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
         """Yield the quotes sentence by sentence, then a line for each citation; a search takes some ms, inline."""
-        hits = relevant(self._index.search(asked.text))
-        found = extracts(hits, self._index.weights(asked.text))
+        question = looked_for(asked)
+        hits = relevant(self._index.search(question))
+        found = extracts(hits, self._index.weights(question))
         if not found:
             yield Delta(NOT_FOUND[asked.lang if asked.lang in NOT_FOUND else language(asked.text)])
             yield End(found=False)
@@ -67,6 +69,18 @@ def _is_about(hit: Hit) -> bool:
     if hit.matched >= 2 and hit.headed >= 0.35 and hit.weight + hit.headed >= 1.0 and hit.coverage >= 0.15:
         return True
     return hit.coverage >= (0.44 if hit.matched >= 2 else 0.6)
+
+
+def look_up(index: KnowledgeIndex, question: str, limit: int) -> list[dict[str, Any]]:
+    """What is found for a question, best first: sources, each with `answers`: whether it is about the question.
+
+    Where none answers, the provider says that it has no answer.
+    """
+    weights = index.weights(question)
+    return [
+        source(n, best(hit, weights)) | {"answers": _is_about(hit)}
+        for n, hit in enumerate(index.search(question, limit), start=1)
+    ]
 
 
 def source(n: int, extract: Extract) -> dict[str, Any]:
