@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -99,11 +99,21 @@ def accepted(task: Task) -> dict[str, Any]:
 
 
 class Batch:
-    """What the calls do."""
+    """What the calls do.
+
+    Attributes:
+        listeners: by session, who is told of each change of a task whose `options.session_id` it is.
+    """
 
     def __init__(self, settings: Settings, tasks: Tasks, results: Results, writing: Writing) -> None:
         self.settings, self.tasks, self.results, self.writing = settings, tasks, results, writing
+        self.listeners: dict[str, set[Callable[[Task], None]]] = {}
         self._creating: set[str] = set()
+        tasks.log.on_change = self._changed
+
+    def _changed(self, task: Task) -> None:
+        for tell in tuple(self.listeners.get(str(task.options.get("session_id")), ())):
+            tell(task)
 
     def check_enabled(self) -> None:
         """Raise Problem 503 where batch tasks cannot be had."""

@@ -105,6 +105,7 @@ class Conversation:
         found = asyncio.Event()
         joining = asyncio.create_task(self._join(seat, found))
         self._places[seat] = _Place(joining, found, asyncio.get_running_loop().time() + ACK_WITHIN)
+        self._subscriptions.join(seat.session)
 
     async def _join(self, seat: Seat, found: asyncio.Event) -> None:
         try:

@@ -88,6 +88,20 @@ async def test_a_websocket_that_subscribed_hears_of_a_task_until_it_ends(batch: 
     assert (refused["type"], refused["code"]) == ("error", "BATCH_TASK_NOT_FOUND")
 
 
+async def test_the_session_that_a_task_names_hears_of_it_without_asking(batch: Batch) -> None:
+    batch.provider.script("valley", Reply(text="a b c d", delay=0.1))
+    async with Talker.at(dataclasses.replace(batch.settings, port=batch.http.base_url.port or 0)) as talker:
+        task = await batch.submit([f"How wide is valley {index}?" for index in range(4)], session_id=talker.session)
+        await batch.submit(["How wide is valley 9?"], session_id="somebody-else")
+        told = [await talker.hear()]
+        while told[-1].get("status") != "completed":
+            told.append(await talker.hear())
+    assert {(message["type"], message["task_id"], message["session_id"]) for message in told} == {
+        ("batch_progress", task, talker.session)
+    }
+    assert told[-1]["percentage"] == 100.0
+
+
 async def test_all_results_are_exported_as_json_lines_and_csv(batch: Batch) -> None:
     batch.provider.script("comma", Reply(text='It is ",", they say.'))
     task = await batch.submit(["What is a comma?", " "])
