@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, batch, detector, dlq, ingest, results, train
+from ops import admin, batch, detector, dlq, ingest, replay, results, train
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -37,6 +37,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(results.app, name="results")
 app.add_typer(batch.app, name="batch")
 app.command()(ingest.ingest)
+app.command()(replay.replay)
 
 
 def main() -> None:

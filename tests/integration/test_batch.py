@@ -7,14 +7,11 @@ import csv
 import dataclasses
 import io
 import json
-import os
-import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
@@ -23,66 +20,15 @@ import pytest_asyncio
 from ops.fakes import Reply
 from ops.ports import free_port
 from pipeline.batches import SILENT
-from pipeline.settings import Settings
+from tests.batches import Batch, gateway, run
 from tests.brokers import Broker, with_topics
-from tests.providers import Scripted, scripted_provider
-from tests.talker import Talker, served
-from tests.workers import running, until, write
-from topics.catalog import TASKS, Lane
+from tests.providers import scripted_provider
+from tests.talker import Talker
+from tests.workers import running, write
+from topics.catalog import TASKS
 from topics.tasks import TaskCreated
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
-
-ENDED = {"completed", "failed", "cancelled"}
-
-
-class Batch(NamedTuple):
-    settings: Settings
-    provider: Scripted
-    http: httpx.AsyncClient
-
-    async def submit(self, texts: list[str], name: str = "a task", **options: Any) -> str:
-        """Submit texts; gives the id of the task."""
-        answer = await self.http.post("/api/batch/tasks", json={"name": name, "texts": texts, "options": options})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["task_id"])
-
-    async def task(self, task: str) -> dict[str, Any]:
-        answer = await self.http.get(f"/api/batch/tasks/{task}")
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
-    async def until(self, task: str, *statuses: str) -> dict[str, Any]:
-        """The task as soon as its status is one of these."""
-        async with asyncio.timeout(40):
-            while (found := await self.task(task))["status"] not in statuses:
-                await asyncio.sleep(0.05)
-        return found
-
-    async def ended(self, task: str) -> dict[str, Any]:
-        return await self.until(task, *ENDED)
-
-    async def all_ended(self) -> None:
-        """Return when no task waits or runs."""
-        async with asyncio.timeout(40):
-            while (await self.http.get("/api/batch/status")).json()["queue"]["available_slots"] < 1000:
-                await asyncio.sleep(0.05)
-
-    async def results(self, task: str, **page: int) -> dict[str, Any]:
-        answer = await self.http.get(f"/api/batch/tasks/{task}/results", params=page)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
-
-@asynccontextmanager
-async def gateway(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """A gateway on a port of its own that knows the tasks, and a client of it."""
-    settings = dataclasses.replace(settings, port=free_port(), lane=Lane.LIVE)
-    async with served(settings) as server, httpx.AsyncClient(trust_env=False, timeout=20) as client:
-        client.base_url = httpx.URL(f"http://127.0.0.1:{settings.port}")
-        tasks = server.config.app.state.gateway.tasks  # type: ignore[union-attr]
-        await until(lambda: tasks.trouble is None or not settings.batch_enabled)
-        yield client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -343,17 +289,6 @@ async def test_all_results_are_exported_as_json_lines_and_csv(batch: Batch) -> N
         ("0", "completed", 'It is ",", they say.'),
         ("1", "failed", ""),
     ]
-
-
-async def run(batch: Batch, *words: str, typed: str = "") -> tuple[int, str, str]:
-    """A command of the command line: exit code, output, errors."""
-    url, settings = str(batch.http.base_url), batch.settings
-    environment = {**os.environ, **settings.environment(), "GATEWAY_URL": url}
-    pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-m", "ops.cli", *words]
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
-    out, err = await process.communicate(typed.encode())
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 async def test_a_shell_submits_follows_and_reads(batch: Batch, tmp_path: Path) -> None:
