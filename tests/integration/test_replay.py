@@ -181,3 +181,19 @@ async def test_a_shell_replays_with_another_detector(live: Replayed, tmp_path: P
     assert len(await live.results("keen")) == 4
     code, _, err = await run(live.batch, "replay")
     assert (code, err.count("\n")) == (2, 1)
+
+
+async def test_two_runs_are_compared_by_the_place_that_their_questions_had_live(live: Replayed, tmp_path: Path) -> None:
+    await live.replay(session="call", run="before")
+    live.batch.provider.script("ticket", Reply(text="Five crowns and a half."))
+    await live.replay(session="call", run="after", profile="all")
+    page = tmp_path / "diff.html"
+    code, out, err = await run(live.batch, "compare", "before", "after", "--html", str(page))
+    assert (code, err) == (1, "")
+    assert "0 questions dropped, 2 added, 1 answered otherwise, 1 the same" in out
+    assert "[-Four-]{+Five+} crowns and a half." in out and "+ call/" in out
+    assert "<del>Four</del><ins>Five</ins> crowns" in page.read_text()
+    code, out, _ = await run(live.batch, "compare", "before", "before")
+    assert (code, out.splitlines()[-1].split(", ")[-1]) == (0, "2 the same")
+    code, _, err = await run(live.batch, "compare", "before", "never")
+    assert (code, err.count("\n")) == (2, 1)
