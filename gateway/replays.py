@@ -9,7 +9,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -96,10 +97,11 @@ class Replays:
         replay, estimate = Replay("", asked.profile), Estimate(asked.profile or self.settings.question_profile)
         reading = Reading(self.settings, asked.range(), await self._partitions(asked), replay)
         try:
-            async for offset, written in reading.run():
-                if written is not None:
-                    estimate.add(offset, written)
-                await asyncio.sleep(0)  # live clients go first
+            async with aclosing(reading.run()) as records:
+                async for offset, written in records:
+                    if written is not None:
+                        estimate.add(offset, written)
+                    await asyncio.sleep(0)  # live clients go first
         except (KafkaError, OSError, BrokerError) as exc:
             raise Problem(503, "SERVICE_UNAVAILABLE", f"the live transcripts cannot be read: {exc}") from exc
         for end in replay.ends():
@@ -164,24 +166,33 @@ class Replays:
         """Write the records of a range and the ends of its sessions; False when the task ended meanwhile."""
         tasks, replay, sent = self.batch.tasks, reading.replay, []
         began = beat = time.monotonic()
-        async for _, written in reading.run():
-            if written is not None:
-                header = [(REPLAYED, written.of.encode())]
-                sent.append(await tasks.send(written.session, written.record, written.at, header))
-            if len(sent) >= AT_ONCE or asked.rate:
-                await asyncio.gather(*sent)
-                sent = []
-            if time.monotonic() - beat > BEAT:
-                beat = time.monotonic()
-                await tasks.tell(run, TaskPublishing(count=replay.sessions, at=time.time()))
-            if (known := tasks.board.get(run)) is not None and known.has_ended:
-                return False
-            pause = began + replay.records / asked.rate - time.monotonic() if asked.rate else 0.0
-            await asyncio.sleep(max(0.0, pause))
-        for end in replay.ends():
-            sent.append(await tasks.send(end.session, end.record, end.at))
+        async with aclosing(reading.run()) as records:
+            async for _, written in records:
+                if written is not None:
+                    header = [(REPLAYED, written.of.encode())]
+                    sent.append(await tasks.send(written.session, written.record, written.at, header))
+                if len(sent) >= AT_ONCE or asked.rate:
+                    await asyncio.gather(*sent)
+                    sent = []
+                if time.monotonic() - beat > BEAT:
+                    beat = time.monotonic()
+                    await tasks.tell(run, TaskPublishing(count=replay.sessions, at=time.time()))
+                await self._pause(run, began + replay.records / asked.rate if asked.rate else 0.0)
+                if self._has_ended(run):
+                    return False
+        sent += [await tasks.send(end.session, end.record, end.at) for end in replay.ends()]
         await asyncio.gather(*sent)
         return True
+
+    async def _pause(self, run: str, until: float) -> None:
+        """Wait until a monotonic time, or until the task has ended."""
+        await asyncio.sleep(0)
+        while (left := until - time.monotonic()) > 0 and not self._has_ended(run):
+            await asyncio.sleep(min(left, 0.5))
+
+    def _has_ended(self, run: str) -> bool:
+        known = self.batch.tasks.board.get(run)
+        return known is not None and known.has_ended
 
 
 class Reading:
@@ -196,7 +207,7 @@ class Reading:
         self._settings, self._range, self._partitions, self.replay = settings, of, partitions, replay
         self.unreadable = 0
 
-    async def run(self) -> AsyncIterator[tuple[int, Written | None]]:
+    async def run(self) -> AsyncGenerator[tuple[int, Written | None], None]:
         """Each record's offset and what is written of it; None also for those outside of the range.
 
         Raises:

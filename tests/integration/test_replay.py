@@ -18,6 +18,7 @@ from ops.fakes import Reply
 from tests.batches import Batch, gateway, run
 from tests.brokers import Broker, with_topics
 from tests.providers import scripted_provider
+from tests.talker import Talker
 from tests.workers import Tail, running, working, write
 from topics.catalog import ANSWERS, RIVER, TRANSCRIPTS, group_of
 from topics.messages import AsrChunk, Control, Done, End
@@ -154,6 +155,22 @@ async def test_a_replay_is_of_one_session_or_of_offsets(live: Replayed) -> None:
 async def test_a_replay_that_is_not_right_is_refused(live: Replayed, body: dict[str, Any]) -> None:
     answer = await live.batch.http.post("/api/replays", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+
+
+async def test_live_clients_are_answered_while_a_replay_is_written_and_hear_nothing_of_it(live: Replayed) -> None:
+    http = live.batch.http
+    asked = {"session": "call", "run": "slow", "rate": 0.1}  # ten seconds between two records
+    assert (await http.post("/api/replays", json=asked)).status_code == 201
+    port = http.base_url.port or 0
+    async with Talker.at(dataclasses.replace(live.batch.settings, port=port), "?session_id=visitor") as talker:
+        await talker.chunk("Where is the ferry?")
+        heard = [await talker.hear()]
+        while heard[-1].get("stage") != "idle":
+            heard.append(await talker.hear())
+        assert "At ten." in "".join(message["content"] for message in heard if message["type"] == "answer")
+        assert (await live.batch.task("slow"))["status"] in ("pending", "running")
+        assert (await http.delete("/api/batch/tasks/slow")).status_code == 200
+        assert {message["session_id"] for message in heard if "session_id" in message} <= {"visitor"}
 
 
 async def test_a_run_has_its_name_alone(live: Replayed) -> None:
