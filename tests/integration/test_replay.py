@@ -15,11 +15,13 @@ from aiokafka import TopicPartition
 
 from ops.admin import admin_client
 from ops.fakes import Reply
+from ops.rebuild import rebuild
+from storage.store import Store
 from tests.batches import Batch, gateway, run
 from tests.brokers import Broker, with_topics
 from tests.providers import scripted_provider
 from tests.talker import Talker
-from tests.workers import Tail, running, working, write
+from tests.workers import Tail, Worker, running, working, write
 from topics.catalog import ANSWERS, RIVER, TRANSCRIPTS, group_of
 from topics.messages import AsrChunk, Control, Done, End
 from topics.sources import public_id
@@ -40,6 +42,7 @@ class Replayed(NamedTuple):
     batch: Batch
     answered: dict[str, str]  # question by public id
     offsets: list[int]
+    bulk: Worker
 
     async def replay(self, **asked: Any) -> dict[str, Any]:
         """A replay that has ended, as a task."""
@@ -62,7 +65,7 @@ async def live(kafka: Broker, tmp_path_factory: pytest.TempPathFactory) -> Async
         bulk = ("worker", *stages, "results", "--lane", "bulk")
         async with (
             working(settings, *stages, environ=provider.environ),
-            running(settings, *bulk, environ=provider.environ),
+            running(settings, *bulk, environ=provider.environ) as worker,
             gateway(settings) as http,
             Tail.of(settings, ANSWERS) as tail,
         ):
@@ -73,7 +76,7 @@ async def live(kafka: Broker, tmp_path_factory: pytest.TempPathFactory) -> Async
             answered = {
                 public_id(one.session, one.stamp.source): one.record.question for one in done if one.stamp.source
             }
-            yield Replayed(Batch(settings, provider, http), answered, offsets)
+            yield Replayed(Batch(settings, provider, http), answered, offsets, worker)
 
 
 async def live_state(batch: Batch) -> dict[str, Any]:
@@ -214,3 +217,15 @@ async def test_two_runs_are_compared_by_the_place_that_their_questions_had_live(
     assert (code, out.splitlines()[-1].split(", ")[-1]) == (0, "2 the same")
     code, _, err = await run(live.batch, "compare", "before", "never")
     assert (code, err.count("\n")) == (2, 1)
+
+
+async def test_a_rebuilt_database_knows_what_was_replayed(live: Replayed) -> None:
+    """Run last: it stops the workers."""
+    store = Store(live.batch.settings)
+    await live.batch.all_ended()
+    await live.bulk.stop()
+    before = dict(store.dump())["results"]
+    await rebuild(live.batch.settings, lambda _: None)
+    assert dict(store.dump())["results"] == before
+    assert {row["details"].get("replay_of") for row in before if row["run"] == "again"} >= live.answered.keys()
+    store.close()
