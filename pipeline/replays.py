@@ -139,6 +139,7 @@ class Estimate:
     def __init__(self, profile: str | None = None) -> None:
         self._default: Profile = read_profile(profile, BALANCED)
         self._open: defaultdict[str, Open] = defaultdict(Open)
+        self._profiles: dict[str, str] = {}
         self._seen: set[tuple[str, str]] = set()
         self.finals = self.questions = 0
 
@@ -157,11 +158,14 @@ class Estimate:
                 speaker, segment = (None if v is None else str(v) for v in (record.speaker, record.segment_id))
                 heard = Heard(offset, record.text, written.at, speaker, record.lang, segment)
                 self._open[written.session], cuts = push(self._open[written.session], heard)
-                self._judge(cuts, record.profile)
+                if record.profile:
+                    self._profiles[written.session] = record.profile
+                self._judge(cuts, self._profiles.get(written.session))
             case Ask():
                 self.questions += 1
             case End():
-                self._judge(flush(self._open.pop(written.session, Open()))[1], None)
+                cuts = flush(self._open.pop(written.session, Open()))[1]
+                self._judge(cuts, self._profiles.pop(written.session, None))
 
     def _judge(self, cuts: list[Cut], profile: str | None) -> None:
         for cut in cuts:

@@ -86,3 +86,11 @@ def test_the_estimate_counts_what_cutting_and_judging_finds() -> None:
     verdicts = [judge(Sentence(text=text, ended_by="mark", offsets=[0])) for text in sentences]
     assert [type(verdict) for verdict in verdicts] == [NotAQuestion, Question]
     assert (estimate.finals, estimate.questions) == (2, 3)  # one found, one by instant_query, one ask
+
+
+@pytest.mark.parametrize(("profile", "questions"), [("all", 2), ("off", 0)])
+def test_the_estimate_judges_by_the_profile_also_what_the_end_closes(profile: str, questions: int) -> None:
+    estimate = Estimate()
+    for offset, written in enumerate(replayed([AsrChunk(text="I came. And I saw")], profile=profile)):
+        estimate.add(offset, written)
+    assert estimate.questions == questions
