@@ -16,6 +16,7 @@ from pipeline.settings import Settings
 from storage.database import StorageError
 from storage.rows import Answered
 from storage.store import Store
+from topics import headers
 from topics.catalog import ANSWERS, Lane
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Results(Logic):
         if not units:
             return
         assert self.store is not None and self.books is not None
-        answered = [Answered(u.session, u.source, u.raw.partition, u.time, u.record) for u in units]
+        answered = [_answered(unit) for unit in units]
         try:
             runs = await asyncio.to_thread(self.store.add, answered)
         except StorageError as exc:
@@ -87,6 +88,11 @@ class Results(Logic):
         for unit in units:
             unit.release()
         self.books.touch(runs)
+
+
+def _answered(unit: Unit) -> Answered:
+    replay_of = headers.replay_of(unit.raw.headers, unit.source.char)
+    return Answered(unit.session, unit.source, unit.raw.partition, unit.time, unit.record, replay_of)
 
 
 def make(settings: Settings) -> Any:

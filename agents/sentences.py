@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from msgspec import structs
@@ -23,7 +24,7 @@ from topics.sources import BEFORE_ALL, Source
 
 REMEMBERED_IDS = 256  # of one session: a client resends what was not acknowledged, which is never more
 LOOK_BACK = 600.0  # seconds over which a resent id is known across a restart
-BULK_SILENCE = 30.0  # seconds after which a bulk session without an end is flushed
+BULK_SILENCE = 30.0  # seconds without a record after which a bulk session without an end is flushed
 
 
 class Speech:
@@ -39,6 +40,7 @@ class Speech:
         self.lang: str | None = None
         self.profile: str | None = None
         self.endpointing: Endpointing | None = None
+        self.heard_at = 0.0  # monotonic seconds of the last record
 
     def is_idle(self) -> bool:
         """Whether nothing is held."""
@@ -114,6 +116,7 @@ class Sentences(Logic):
         """Cut, or pass on."""
         memory: Memory = unit.assignment.memory
         speech, record = memory.sessions.of(unit.session), unit.record
+        speech.heard_at = time.monotonic()
         if isinstance(record, AsrChunk):
             speech.endpointing = record.endpointing or speech.endpointing
             if record.is_final and speech.repeats(record.id, unit.raw.offset):
@@ -146,10 +149,6 @@ class Sentences(Logic):
         if (own := speech.endpointing) is None:
             return self.rules
         return self.rules._replace(**{name: value for name, value in structs.asdict(own).items() if value is not None})
-
-    def _timer_rules(self, speech: Speech) -> Rules:
-        rules = self._rules(speech)
-        return rules._replace(max_silence=BULK_SILENCE, min_silence=BULK_SILENCE) if self.is_bulk else rules
 
     async def _emit(self, speech: Speech, open_: Open, cuts: list[Cut]) -> None:
         """Write sentences; what no open sentence holds any more is done with the last sentence that holds any of it."""
@@ -210,10 +209,18 @@ class Sentences(Logic):
         _keep(memory.speaking, unit.session, speech)
 
     async def tick(self, assignment: Assignment, clock: float) -> None:
-        """End the sentences after which it has been silent for long enough."""
+        """End the sentences after which it has been silent for long enough.
+
+        In the bulk lane that is when the log has been read to its end and nothing came for a while: record times are
+        those of a recording, and other sessions of the partition may have quite different ones.
+        """
         speaking: dict[str, Speech] = assignment.memory.speaking
         for session, speech in list(speaking.items()):
-            await self._emit(speech, *silence(speech.open, clock, self._timer_rules(speech)))
+            if self.is_bulk:
+                ended = clock > assignment.clock and time.monotonic() - speech.heard_at >= BULK_SILENCE
+                await self._emit(speech, *(flush(speech.open) if ended else (speech.open, [])))
+            else:
+                await self._emit(speech, *silence(speech.open, clock, self._rules(speech)))
             _keep(speaking, session, speech)
 
 

@@ -12,12 +12,13 @@ from fastapi import FastAPI, Header, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from gateway import ask, batch_routes, health, knowledge, metrics, problems
+from gateway import ask, batch_routes, health, knowledge, metrics, problems, replay_routes
 from gateway.auth import SUBPROTOCOL, check_origin, principal_of
 from gateway.batch import Batch
 from gateway.bus import Bus
 from gateway.outbox import RESTART
 from gateway.problems import Problem
+from gateway.replays import Replays
 from gateway.results import Results
 from gateway.resume import CatchUp
 from gateway.sessions import Sessions
@@ -118,6 +119,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(ask.routes(gateway.bus, gateway.sessions))
     app.include_router(batch_routes.routes(settings, gateway.batch))
     app.include_router(knowledge.routes(settings))
+    app.include_router(replay_routes.routes(settings, Replays(settings, gateway.batch)))
     app.add_api_websocket_route(settings.ws_path, gateway.converse)
     app.mount("/console", StaticFiles(directory=CONSOLE, check_dir=False))
 

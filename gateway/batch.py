@@ -176,6 +176,15 @@ class Batch:
             if known.created is None or known.created.request != created.request:
                 raise Problem(422, "INVALID_REQUEST", "Idempotency-Key: was used for another request")
             return known
+        return await self.create_named(name, created, principal)
+
+    async def check_unused(self, run: str) -> None:
+        """Raise Problem 409 where a run has a task or results."""
+        if await self._known(run) or (await self.results.answers(run, 0, 1))[1]:
+            raise Problem(409, "RUN_EXISTS", f"there is a run {run!r} already; choose another name")
+
+    async def create_named(self, name: str, created: TaskCreated, principal: str) -> Task:
+        """A new task of this name; raises Problem 429 where too many wait."""
         if self._waiting() >= self.settings.batch_max_queue_size:
             detail = f"{self.settings.batch_max_queue_size} tasks wait or run (BATCH_MAX_QUEUE_SIZE); try again later"
             raise Problem(429, "BATCH_QUEUE_FULL", detail, retry_after=RETRY_AFTER)

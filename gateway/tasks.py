@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.settings import Settings
 from pipeline.task_log import TaskLog
 from topics.catalog import TASKS, TRANSCRIPTS, Lane
 from topics.codec import encode
+from topics.headers import Header
 from topics.messages import Record
 from topics.tasks import TaskRecord, key_of
 
@@ -105,14 +106,19 @@ class Tasks:
             detail = "Kafka did not store what was asked, or it is not known whether; try again"
             raise Problem(503, "SERVICE_UNAVAILABLE", detail) from exc
 
-    async def send(self, session: str, record: Record) -> asyncio.Future[Any]:
-        """Queue a record of a bulk session; the future resolves when it is stored.
+    async def send(
+        self, session: str, record: Record, at: float | None = None, headers: Sequence[Header] = ()
+    ) -> asyncio.Future[Any]:
+        """Queue a record of a bulk session, by default with the time of now; the future resolves when it is stored.
 
         Raises:
             KafkaError: there is no connection.
         """
         topic = TRANSCRIPTS.on(Lane.BULK, self.settings.topic_prefix)
-        sent: asyncio.Future[Any] = await (await self.producer()).send(topic, encode(record), session.encode())
+        producer, timestamp = await self.producer(), None if at is None else round(at * 1000)
+        sent: asyncio.Future[Any] = await producer.send(
+            topic, encode(record), session.encode(), timestamp_ms=timestamp, headers=list(headers)
+        )
         return sent
 
     async def producer(self) -> AIOKafkaProducer:

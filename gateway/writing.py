@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 from aiokafka.errors import KafkaError
 from starlette.requests import ClientDisconnect
@@ -38,7 +39,11 @@ class Writing:
 
     def begin(self, task: str, texts: AsyncIterator[str], mode: TaskMode) -> None:
         """Write in the background."""
-        running = self._running[task] = asyncio.create_task(self.write(task, texts, mode))
+        self.track(task, self.write(task, texts, mode))
+
+    def track(self, task: str, writing: Coroutine[Any, Any, None]) -> None:
+        """Run what writes the items of a task in the background."""
+        running = self._running[task] = asyncio.create_task(writing)
         running.add_done_callback(lambda _: self._running.pop(task, None))
 
     async def write(self, task: str, texts: AsyncIterator[str], mode: TaskMode) -> None:

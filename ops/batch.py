@@ -38,7 +38,8 @@ class GatewayError(RagError):
 
 
 @contextmanager
-def _gateway(url: str | None) -> Iterator[httpx.Client]:
+def gateway(url: str | None) -> Iterator[httpx.Client]:
+    """A client of the gateway, with the first of API_KEYS; raises GatewayError when it is not there."""
     import httpx  # here, as other commands start sooner without
 
     settings = Settings.from_env(os.environ)
@@ -52,8 +53,9 @@ def _gateway(url: str | None) -> Iterator[httpx.Client]:
             raise GatewayError(f"No gateway answers at {base} ({exc}). Start it, or name it with --url.") from exc
 
 
-def _ask(client: httpx.Client, method: str, path: str, **options: Any) -> dict[str, Any]:
-    answer = client.request(method, f"/api/batch{path}", **options)
+def ask(client: httpx.Client, method: str, path: str, **options: Any) -> dict[str, Any]:
+    """What the gateway answers under `/api`; raises GatewayError when it refuses."""
+    answer = client.request(method, f"/api{path}", **options)
     if answer.is_success:
         return dict(answer.json())
     try:
@@ -61,6 +63,14 @@ def _ask(client: httpx.Client, method: str, path: str, **options: Any) -> dict[s
     except ValueError:
         problem = {}
     raise GatewayError(f"{problem.get('code', answer.status_code)}: {problem.get('detail', 'the gateway refused')}")
+
+
+def each_result(client: httpx.Client, path: str) -> Iterator[dict[str, Any]]:
+    """Every result of a task or run, page by page."""
+    number = 1
+    while found := ask(client, "GET", path, params={"page": number, "size": PAGE})["results"]:
+        yield from found
+        number += 1
 
 
 @app.command()
@@ -79,22 +89,22 @@ def submit(
     """Submit the texts of a file; prints the id of the task."""
     named = "standard input" if file == "-" else Path(file).name
     asked = {"name": name or named, "description": description, "format": kind or format_of(file)}
-    options = {"mode": mode, **dict(map(_option, option or []))}
+    options = {"mode": mode, **dict(map(parse_option, option or []))}
     if file != "-":
         check_readable(Path(file))
-    with _gateway(url) as client, sys.stdin.buffer if file == "-" else Path(file).open("rb") as content:
+    with gateway(url) as client, sys.stdin.buffer if file == "-" else Path(file).open("rb") as content:
         params = {**asked, "options": json.dumps(options)}
         body = iter(partial(content.read, READ), b"")  # a pipe has no length
-        task = _ask(client, "POST", "/uploads", params=params, content=body)["task_id"]
+        task = ask(client, "POST", "/batch/uploads", params=params, content=body)["task_id"]
         print(task, flush=True)
         if follow:
-            raise typer.Exit(_follow(client, task))
+            raise typer.Exit(follow_task(client, task))
 
 
-def _option(text: str) -> tuple[str, Any]:
+def parse_option(text: str) -> tuple[str, Any]:
     """An option of the command line; what is no JSON is a text.
 
-    >>> _option("top=3"), _option("model=large")
+    >>> parse_option("top=3"), parse_option("model=large")
     (('top', 3), ('model', 'large'))
     """
     name, equals, value = text.partition("=")
@@ -106,7 +116,7 @@ def _option(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _follow(client: httpx.Client, name: str) -> int:
+def follow_task(client: httpx.Client, name: str) -> int:
     """Show a task until it has ended; gives the exit code."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -115,7 +125,7 @@ def _follow(client: httpx.Client, name: str) -> int:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         shown = bar.add_task(name)
         while True:
-            task = _ask(client, "GET", f"/tasks/{name}")
+            task = ask(client, "GET", f"/batch/tasks/{name}")
             progress = task["progress"]
             done = progress["completed"] + progress["failed"]
             bar.update(shown, completed=done, total=progress["total"], description=task["status"])
@@ -135,8 +145,8 @@ def _code(task: dict[str, Any]) -> int:
 @app.command()
 def status(task: str, url: Url = None) -> None:
     """Show a task as JSON; exit code 1 if items failed, or it failed or was cancelled."""
-    with _gateway(url) as client:
-        found = _ask(client, "GET", f"/tasks/{task}")
+    with gateway(url) as client:
+        found = ask(client, "GET", f"/batch/tasks/{task}")
     print(json.dumps(found, ensure_ascii=False, indent=2))
     raise typer.Exit(_code(found))
 
@@ -144,19 +154,16 @@ def status(task: str, url: Url = None) -> None:
 @app.command()
 def results(task: str, url: Url = None) -> None:
     """Print the results of a task, one JSON object a line, in the order of its texts."""
-    with _gateway(url) as client:
-        number = 1
-        while found := _ask(client, "GET", f"/tasks/{task}/results", params={"page": number, "size": PAGE})["results"]:
-            for result in found:
-                print(json.dumps(result, ensure_ascii=False))
-            number += 1
+    with gateway(url) as client:
+        for result in each_result(client, f"/batch/tasks/{task}/results"):
+            print(json.dumps(result, ensure_ascii=False))
 
 
 @app.command()
 def cancel(task: str, url: Url = None) -> None:
     """Cancel a task."""
-    with _gateway(url) as client:
-        print(_ask(client, "DELETE", f"/tasks/{task}")["message"])
+    with gateway(url) as client:
+        print(ask(client, "DELETE", f"/batch/tasks/{task}")["message"])
 
 
 @app.command("list")
@@ -165,9 +172,9 @@ def list_tasks(
     url: Url = None,
 ) -> None:
     """Show tasks, newest first."""
-    with _gateway(url) as client:
+    with gateway(url) as client:
         params = {"size": PAGE, **({"status": state} if state else {})}
-        found = _ask(client, "GET", "/tasks", params=params)
+        found = ask(client, "GET", "/batch/tasks", params=params)
     for task in found["tasks"]:
         progress = task["progress"]
         counts = f"{progress['completed']}+{progress['failed']}/{progress['total']}"

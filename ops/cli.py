@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, batch, detector, dlq, ingest, knowledge, results, train
+from ops import admin, batch, compare, detector, dlq, ingest, knowledge, replay, results, train
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -38,6 +38,8 @@ app.add_typer(results.app, name="results")
 app.add_typer(batch.app, name="batch")
 app.command()(ingest.ingest)
 app.command()(knowledge.search)
+app.command()(replay.replay)
+app.command()(compare.compare)
 
 
 def main() -> None:

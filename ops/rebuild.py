@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
 
+from gateway.log_range import read_range, starts
 from ops.admin import admin_client
-from ops.log_range import log_reader, partitions_of, read_range, starts
+from ops.log_range import log_reader, partitions_of
 from pipeline.batches import Board, place_of
 from pipeline.errors import ConfigurationError
 from pipeline.progress import Fence
@@ -98,7 +99,8 @@ def _answered(fence: Fence, raw: Any) -> Answered | None:
     except (DecodeError, ValueError):
         return None
     session = session_of(raw.key, raw.partition, raw.offset)
-    return Answered(session, stamp.source, raw.partition, raw.timestamp / 1000, record)
+    replay_of = headers.replay_of(raw.headers, stamp.source.char)
+    return Answered(session, stamp.source, raw.partition, raw.timestamp / 1000, record, replay_of)
 
 
 async def _texts(consumer: AIOKafkaConsumer, settings: Settings, store: Store) -> int:

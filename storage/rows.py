@@ -17,13 +17,17 @@ _DETAILS = ("found", "provider", "sources", "usage", "timings")
 
 
 class Answered(NamedTuple):
-    """One record of the bulk lane's answers with its place; `at` is its record time, seconds since 1970."""
+    """One record of the bulk lane's answers with its place; `at` is its record time, seconds since 1970.
+
+    `replay_of` is the public id that it had live, where it comes of a replay.
+    """
 
     session: str
     source: Source
     partition: int
     at: float
     record: AnswerRecord
+    replay_of: str = ""
 
 
 class Text(NamedTuple):
@@ -49,6 +53,8 @@ def row_of(answered: Answered) -> Row | None:
             status, told = "completed", {"question": None, "content": "", "error": "", "details": {}}
         case _:
             return None
+    if answered.replay_of:
+        told["details"]["replay_of"] = storable(answered.replay_of)
     told |= {name: storable(told[name]) for name in ("question", "content", "error")}
     return {
         "session": storable(answered.session),
@@ -107,6 +113,8 @@ def answer_of(row: Row) -> dict[str, Any]:
     """One answer as clients read it."""
     details = row["details"]
     kept = {name: details.get(name) for name in ("found", "provider", "timings")}
+    if "replay_of" in details:
+        kept["replay_of"] = details["replay_of"]
     at = f"{Source(row['source_offset'], row['source_char'])}"
     return {
         "status": row["status"],

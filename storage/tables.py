@@ -21,7 +21,7 @@ RESULTS = sa.Table(
     sa.Column("question", sa.Text),
     sa.Column("content", sa.Text, nullable=False),
     sa.Column("error", sa.Text, nullable=False),
-    sa.Column("details", sa.JSON, nullable=False),  # found, provider, sources, usage, timings
+    sa.Column("details", sa.JSON, nullable=False),  # found, provider, sources, usage, timings, replay_of
     sa.Column("partition", sa.Integer, nullable=False),
     sa.Column("answered_at", sa.Float, nullable=False),  # seconds since 1970, as the log says
     sa.Index("results_of_item", "run", "item"),

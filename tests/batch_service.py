@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -85,3 +87,14 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     assert answer.headers["content-type"] == "application/problem+json"
     assert isinstance(answer.json()["detail"], str)
     return answer.status_code, answer.json()["code"]
+
+
+async def run(batch: Batch, *words: str, typed: str = "") -> tuple[int, str, str]:
+    """A command of the command line: exit code, output, errors."""
+    url, settings = str(batch.http.base_url), batch.settings
+    environment = {**os.environ, **settings.environment(), "GATEWAY_URL": url}
+    pipe = asyncio.subprocess.PIPE
+    command = [sys.executable, "-m", "ops.cli", *words]
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
+    out, err = await process.communicate(typed.encode())
+    return process.returncode or 0, out.decode(), err.decode()

@@ -7,8 +7,6 @@ import csv
 import dataclasses
 import io
 import json
-import os
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +18,7 @@ import pytest
 from ops.fakes import Reply
 from ops.ports import free_port
 from pipeline.batches import SILENT
-from tests.batch_service import Batch, problem
+from tests.batch_service import Batch, problem, run
 from tests.talker import Talker
 from tests.workers import running, write
 from topics.catalog import TASKS
@@ -115,17 +113,6 @@ async def test_all_results_are_exported_as_json_lines_and_csv(batch: Batch) -> N
         ("0", "completed", 'It is ",", they say.'),
         ("1", "failed", ""),
     ]
-
-
-async def run(batch: Batch, *words: str, typed: str = "") -> tuple[int, str, str]:
-    """A command of the command line: exit code, output, errors."""
-    url, settings = str(batch.http.base_url), batch.settings
-    environment = {**os.environ, **settings.environment(), "GATEWAY_URL": url}
-    pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-m", "ops.cli", *words]
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
-    out, err = await process.communicate(typed.encode())
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 async def test_a_shell_submits_follows_and_reads(batch: Batch, tmp_path: Path) -> None:
