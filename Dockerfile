@@ -6,10 +6,11 @@ COPY requirements.lock ./
 RUN pip install --require-hashes -r requirements.lock
 COPY topics topics
 COPY pipeline pipeline
+COPY storage storage
 COPY agents agents
 COPY gateway gateway
 COPY ops ops
-RUN useradd --system --create-home rag && install -d -o rag /data
+RUN useradd --system --create-home rag && install -d -o rag /data /results
 USER rag
 # What a worker remembers of itself need not outlive its container.
 VOLUME /data

@@ -33,7 +33,7 @@ demo: $(VENV)/.run
 	@$(PY) -m ops.cli demo $(if $(TRANSCRIPT),--transcript '$(TRANSCRIPT)') $(if $(KNOWLEDGE),--knowledge '$(KNOWLEDGE)') $(if $(SPEED),--speed '$(SPEED)')
 
 run: $(VENV)/.run
-	@exec $(PY) -m ops.cli run
+	@exec $(PY) -m ops.cli up
 
 test: $(VENV)/.dev
 	@$(PY) -m pytest $(ARGS)

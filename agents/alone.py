@@ -56,15 +56,17 @@ async def guarded(stage: Stage, unit: Unit, act: Callable[[Unit], Awaitable[T]])
         suspicion.found()
         if stage.logic.already(unit):  # killed after its work was stored, before that was committed
             return await act(unit)
-        raise Lethal(f"it killed its process {ALONE} times or more, at last while nothing else ran")
+        raise Lethal(f"it killed its process {ALONE} times or more, twice while nothing else ran")
     suspicion.alone = offset
     try:
         await stage.until(lambda: stage.lanes.running <= 1)
         await _commit(stage, unit.assignment)
-        return await act(unit)
+        result = await act(unit)
     finally:
         suspicion.alone = suspicion.culprit
         suspicion.left -= 1
+    await _commit(stage, unit.assignment)  # whoever is killed from now on is not killed by it
+    return result
 
 
 async def _commit(stage: Stage, assignment: Assignment) -> None:

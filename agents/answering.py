@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from pipeline.answers import (
     withdrawn_sources,
     withdrawn_units,
 )
-from pipeline.providers.base import Asked, Delta, End
+from pipeline.delivery import ATTEMPTS_AN_EPOCH
+from pipeline.providers.base import Asked, End, Replace, Turn
 from pipeline.providers.errors import ProviderError
 from topics.messages import Begin, Done, Piece
 
@@ -35,6 +37,8 @@ class Answering:
     def __init__(self, stage: Answers, waiting: Waiting[Unit], conversation: Conversation[Unit]) -> None:
         self.stage, self.waiting, self.conversation = stage, waiting, conversation
         self.text = ""
+        self.provider = ""  # who was asked
+        self.retry = 0
         self.began = time.monotonic()
         self.first_piece: float | None = None
         self._stream: asyncio.Task[Done] | None = None
@@ -46,7 +50,7 @@ class Answering:
 
     async def run(self) -> None:
         """Answer, and write the end, unless the question was withdrawn meanwhile: then another record says so."""
-        await self._begin(retry=0)
+        await self._begin()
         waiting = self.waiting
         self._stream = asyncio.create_task(self._ask())
         if not waiting.is_open:  # a control came while we began
@@ -60,11 +64,11 @@ class Answering:
             return
         await self.stage.end(waiting, self._done("cancelled") if waiting.cancelled else self._stream.result())
 
-    async def _begin(self, retry: int) -> None:
+    async def _begin(self) -> None:
         waiting, epoch = self.waiting, self.waiting.unit.assignment.epoch
         taken, waiting.supersedes = waiting.supersedes, []
         sources = [str(source) for source in withdrawn_sources(taken)]
-        attempt = attempt_number(epoch, retry)
+        attempt = attempt_number(epoch, self.retry)
         begin = Begin(
             question=waiting.text,
             attempt=attempt,
@@ -74,6 +78,13 @@ class Answering:
         )
         await self.stage.say(waiting.unit, begin, release=withdrawn_units(taken))
         self.text = ""
+
+    async def _begin_again(self) -> None:
+        """What was shown is replaced by a new attempt."""
+        self.retry += 1
+        if self.retry >= ATTEMPTS_AN_EPOCH:
+            raise ProviderError("the provider took its answer back too often")
+        await self._begin()
 
     async def _ask(self) -> Done:
         deadline = self.stage.settings.handler_deadline
@@ -86,38 +97,55 @@ class Answering:
             return self._done("error", error=str(exc))
 
     async def _ask_until_answered(self) -> Done:
-        for retry in range(RETRIES + 1):
+        self.stage.retries.earn()
+        for retry in range(1, RETRIES + 1):
             try:
                 return await self._ask_once()
             except ProviderError as exc:
-                if not exc.retryable or retry == RETRIES:
+                jitter = random.Random(f"{self.waiting.unit.session} {self.waiting.source} {retry}").random()
+                wait = backoff(retry, exc.retry_after, jitter)
+                if not exc.retryable or wait is None or not self.stage.retries.spend():
                     raise
-                if self.text:  # what was shown is replaced by a new attempt
-                    await self._begin(retry + 1)
+                if self.text:
+                    await self._begin_again()
                 provider_retries.inc()
-                await asyncio.sleep(backoff(retry + 1, exc.retry_after))
-        raise AssertionError("unreachable")
+                await asyncio.sleep(wait)
+        return await self._ask_once()
 
     async def _ask_once(self) -> Done:
-        waiting, provider = self.waiting, self.stage.provider
-        assert provider is not None
-        asked = Asked(waiting.text, waiting.lang, waiting.unit.session, options=waiting.options)
-        stream = gathered(provider.stream(asked))
+        provider = self.stage.provider_of(self.waiting)
+        self.provider = provider.name
+        await self.stage.share_limits(provider, self.waiting.unit)
+        stream = gathered(provider.stream(self._asked()))
         try:
             async for item in stream:
                 if isinstance(item, End):
                     return self._done("ok", item)
-                await self._piece(item)
+                if isinstance(item, Replace):
+                    await self._begin_again()
+                if item.text:
+                    await self._piece(item.text)
         finally:
             await stream.aclose()
         raise ProviderError("the provider ended without saying that the answer is whole", retryable=True)
 
-    async def _piece(self, delta: Delta) -> None:
+    def _asked(self) -> Asked:
+        waiting, conversation = self.waiting, self.conversation
+        return Asked(
+            waiting.text,
+            waiting.lang,
+            waiting.unit.session,
+            context=[Turn(question, answer) for question, answer in conversation.turns],
+            options=self.stage.options_of(waiting),
+            threads=dict(conversation.threads),
+        )
+
+    async def _piece(self, text: str) -> None:
         if self.first_piece is None:
             self.first_piece = time.monotonic() - self.began
         view = self.conversation.view
-        await self.stage.say(self.waiting.unit, Piece(attempt=view.attempt, index=view.upcoming, text=delta.text))
-        self.text += delta.text
+        await self.stage.say(self.waiting.unit, Piece(attempt=view.attempt, index=view.upcoming, text=text))
+        self.text += text
 
     def _done(self, why: str, end: End | None = None, error: str = "") -> Done:
         timings = {"total": round(time.monotonic() - self.began, 4)}
@@ -132,8 +160,9 @@ class Answering:
             mode=self.waiting.mode,
             error=error,
             found=end.found if end else True,
-            provider=self.stage.provider.name if self.stage.provider else "",
+            provider=(end.provider if end else "") or self.provider,
             sources=end.sources if end else [],
             usage=end.usage if end else None,
             timings=timings,
+            thread=end.thread if end else "",
         )

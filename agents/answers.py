@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
 from agents.metrics import count_answer
 from agents.unit import Unit
-from pipeline.answers import Conversation, Waiting, is_expired, withdrawn_sources, withdrawn_units
+from pipeline.answers import Conversation, RetryBudget, Waiting, is_expired, withdrawn_sources, withdrawn_units
 from pipeline.delivery import Entry, View, fold
 from pipeline.providers.base import Provider
 from pipeline.providers.catalog import open_provider
@@ -22,14 +23,12 @@ from topics.catalog import ANSWERS, QUESTIONS, Lane
 from topics.headers import Stamp
 from topics.messages import (
     AnswerRecord,
-    Begin,
     Control,
     Done,
     End,
     Ended,
     Failed,
     NotAQuestion,
-    Piece,
     Question,
     Reply,
     Stopped,
@@ -51,6 +50,8 @@ class Answers(Logic):
     def __init__(self, settings: Settings) -> None:
         self.settings, self.concurrency = settings, settings.answers_concurrency
         self.is_live = settings.lane is Lane.LIVE
+        self.look_back = settings.memory_seconds if self.is_live else 0.0
+        self.retries = RetryBudget()
         self.provider: Provider | None = None
         self.running: dict[Pending, Answering] = {}
 
@@ -63,11 +64,21 @@ class Answers(Logic):
         if self.provider is not None:
             await self.provider.aclose()
 
+    def provider_of(self, waiting: Pending) -> Provider:
+        """Who is to answer a question."""
+        assert self.provider is not None
+        return self.provider
+
+    def options_of(self, waiting: Pending) -> Mapping[str, Any]:
+        """What the provider is told of the caller's wishes."""
+        return waiting.options
+
     # -- memory ----------------------------------------------------------------------------------
 
     def new_memory(self) -> Memory:
         """Nothing asked yet."""
-        return Sessions(Conversation, Conversation.is_idle)
+        turns, chars = self.settings.memory_turns, self.settings.memory_chars
+        return Sessions(lambda: Conversation(turns, chars), Conversation.is_idle)
 
     def recall(self, memory: Memory, session: str, stamp: Stamp, record: Any) -> None:
         """Fold it as a client's view does: what has ended is not asked again, what has begun gets a new attempt."""
@@ -75,14 +86,7 @@ class Answers(Logic):
             _remember(memory.of(session), Entry(session, stamp.source, stamp.epoch, record))
 
     async def say(self, unit: Unit, record: AnswerRecord, source: Source | None = None, release: Any = ()) -> None:
-        """Write an output and take it into our own view of the session.
-
-        The bulk lane keeps whole answers only: its readers want results and not a conversation.
-        """
-        if not self.is_live and isinstance(record, Begin | Piece | Reply):
-            for released in release:
-                released.release()
-            return
+        """Write an output and take it into our own view of the session."""
         await unit.emit(record, source, release)
         count_answer(record)
         entry = Entry(unit.session, source or unit.source, unit.assignment.epoch, record)
@@ -177,12 +181,21 @@ class Answers(Logic):
             await self.end(waiting, Done(attempt=0, index=0, why="cancelled", question=waiting.text))
         elif self.is_live and is_expired(waiting.asked_at, time.time(), self.settings.question_ttl):
             await self.end(waiting, Done(attempt=0, index=0, why="expired", question=waiting.text))
+        elif not waiting.text.strip():
+            await self.end(waiting, Done(attempt=0, index=0, why="error", error="EMPTY_QUESTION"))
         else:
             answering = self.running[waiting] = Answering(self, waiting, conversation)
             try:
                 await answering.run()
             finally:
                 del self.running[waiting]
+
+    async def share_limits(self, provider: Provider, unit: Unit) -> None:
+        """A provider's limits are for all workers: ours is the part that our partitions are of the lane's."""
+        share = unit.stage.app.consumer.share(unit.assignment.tp.topic)
+        for guard in getattr(provider, "guards", ()):
+            if guard.budget.share != share:
+                await guard.take(share)
 
     async def end(self, waiting: Pending, done: Done) -> None:
         """Write the end of a question; what it superseded and what cancelled it are done with that."""
@@ -228,8 +241,10 @@ def _waiting(unit: Unit, record: Question | Control, text: str) -> Pending:
 
 
 def _remember(conversation: Conversation[Unit], entry: Entry) -> None:
-    record = entry.record
-    conversation.view, _ = fold(conversation.view, entry)
+    record, before = entry.record, conversation.view
+    conversation.view, _ = fold(before, entry)
+    if isinstance(record, Done) and conversation.view.ended > before.ended:
+        conversation.remember(record)
     if isinstance(record, Done) and record.why == "cancelled":
         conversation.last_cancelled = entry.source
     if isinstance(record, Ended):
@@ -244,8 +259,10 @@ def done_at(done: Done, view: View, source: Source) -> Done:
 
 
 def make(settings: Settings) -> Any:
-    """The Faust app of this stage."""
-    return make_app(Answers(settings), settings)
+    """The Faust app of this stage on the settings' lane."""
+    from agents.bulk_answers import BulkAnswers
+
+    return make_app((Answers if settings.lane is Lane.LIVE else BulkAnswers)(settings), settings)
 
 
 __getattr__ = app_on_demand(make)

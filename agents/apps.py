@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -27,11 +28,12 @@ from topics.catalog import group_of
 
 log = logging.getLogger(__name__)
 
-STAGES = ("sentences", "questions", "answers")
+STAGES = ("sentences", "questions", "answers", "results")
 WATCHDOG_GRACE = 30.0  # seconds beyond the handler deadline
 SESSION_TIMEOUT, REBALANCE_TIMEOUT = 10.0, 60.0  # seconds
 EMBEDDED_SESSION_TIMEOUT = 4.0  # seconds; a join there takes half of it
 HEARTBEAT = 1.0  # seconds; by it a worker learns of a rebalance, and the whole group waits for the last to learn
+METADATA_AGE = 3_000  # milliseconds; a broker just back may not know its topics, and nobody asks again before this
 NEVER = 1e8  # seconds; Faust would otherwise leave the group after 1000 s without a partition and never come back
 SWITCH_INTERVAL = 0.0005  # seconds; at Python's 5 ms the consumer threads of several stages wait for one another
 MAX_REQUEST = 2 * 1024 * 1024  # bytes: a dead letter is a record of 1 MiB and its headers
@@ -49,6 +51,7 @@ def make_app(logic: Logic, settings: Settings) -> faust.App:
         broker_max_poll_interval=NEVER,
         broker_commit_interval=settings.commit_interval,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_AGE,
         producer_linger=0,
         producer_max_request_size=MAX_REQUEST,
         table_standby_replicas=0,
@@ -141,6 +144,7 @@ async def _until_stopped(apps: Sequence[faust.App], stop: asyncio.Event) -> int:
         app.stage.refuse = refusals.append
     try:
         await asyncio.gather(*(app.start() for app in apps))
+        spare_start_up()
     except KafkaError as exc:
         log.error("Kafka went away while the stages started: %s", exc)
         await asyncio.gather(*(app.stop() for app in apps))
@@ -156,6 +160,12 @@ async def _until_stopped(apps: Sequence[faust.App], stop: asyncio.Event) -> int:
     return 1 if crashed else 0
 
 
+def spare_start_up() -> None:
+    """Let the garbage collector leave out what start-up made and will not free: records waited 30 ms for a full run."""
+    gc.collect()
+    gc.freeze()
+
+
 def guard(app: Any) -> None:
     """Watch a running app: work that waits and nothing done for longer than a handler may take ends the process."""
     settings: Settings = app.stage.settings
@@ -163,6 +173,8 @@ def guard(app: Any) -> None:
     def state() -> tuple[bool, object]:
         assignments = list(app.consumer.assignments.values())
         positions = tuple(assignment.committed[0] for assignment in assignments)
+        if app.stage.lanes.is_held():
+            return False, positions
         return any(a.progress.open() or not app.consumer.caught_up(a) for a in assignments), positions
 
     watch(settings.handler_deadline + WATCHDOG_GRACE, state, app.conf.id)

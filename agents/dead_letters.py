@@ -30,7 +30,7 @@ async def bury(
     Raises:
         KafkaError: it could not be stored; the record must not be committed then.
     """
-    kept = [(name, value) for name, value in raw.headers if not name.startswith("rag-") or name == headers.REDRIVEN]
+    kept = [(name, value) for name, value in raw.headers if not name.startswith("rag-") or name in headers.CARRIED]
     told = [
         (headers.ERROR, reason[:MAX_REASON].encode("utf-8", "replace")),
         (headers.STAGE, stage.encode()),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from agents.alone import guarded, is_suspicious
 from agents.assignment import Assignment, Gone
 from agents.metrics import handler_seconds
+from agents.ready import Ready
 from agents.unit import Unit
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class Lanes:
         self.stage, self.concurrency = stage, concurrency
         self._seconds = handler_seconds.labels(stage.logic.name)
         self._lanes: dict[_Key, deque[Unit]] = {}
-        self._ready: deque[deque[Unit]] = deque()  # lanes with records and no running handler
+        self._ready: Ready[deque[Unit]] = Ready(self._choose)  # lanes with records and no running handler
         self._workers: dict[asyncio.Task[None], Unit | None] = {}
 
     @property
@@ -39,16 +41,26 @@ class Lanes:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = deque()
-            self._ready.append(lane)
+            self._ready.append(lane, self.stage.logic.group(unit.session))
         lane.append(unit)
 
     def spawn(self) -> None:
         """Start as many workers as there are lanes to serve and the bound allows."""
         free = min(self._width() - len(self._workers), len(self._ready)) if self.stage.feeding else 0
         for _ in range(free):
+            if self._ready.next_group() is None:
+                return
             task = asyncio.get_running_loop().create_task(self._work())
             self._workers[task] = None
             task.add_done_callback(self._worker_done)
+
+    def is_held(self) -> bool:
+        """Whether records wait, and none of them for us: the logic holds their groups."""
+        return len(self._ready) > 0 and not self._workers and self._ready.next_group() is None
+
+    def _choose(self, groups: Collection[str]) -> str | None:
+        logic = self.stage.logic
+        return logic.choose(groups, [logic.group(unit.session) for unit in self._workers.values() if unit is not None])
 
     def _width(self) -> int:
         """One as long as a record is looked for that kills its process."""
@@ -57,8 +69,7 @@ class Lanes:
     async def _work(self) -> None:
         me = asyncio.current_task()
         assert me is not None
-        while self._may_go_on():
-            lane = self._ready.popleft()
+        while self._may_go_on() and (lane := self._ready.pop()) is not None:
             unit = self._workers[me] = lane.popleft()
             try:
                 await self._handle(unit)
@@ -96,7 +107,7 @@ class Lanes:
         if self._lanes.get(key) is not lane:  # dropped with its assignment
             return
         if lane:
-            self._ready.append(lane)
+            self._ready.append(lane, self.stage.logic.group(key[1]))
         else:
             del self._lanes[key]
 
@@ -111,9 +122,8 @@ class Lanes:
             if unit is not None and unit.assignment.dead:
                 task.cancel()
         for key in [key for key in self._lanes if key[0].dead]:
-            lane = self._lanes.pop(key)
-            if lane in self._ready:
-                self._ready.remove(lane)
+            del self._lanes[key]
+        self._ready.keep(lambda lane: not lane[0].assignment.dead)
 
     async def cancel(self) -> None:
         """Cancel every running handler."""

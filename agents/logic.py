@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from agents.assignment import Assignment
@@ -17,18 +18,20 @@ class Logic:
     Attributes:
         name: noun of the stage.
         input: topic it reads.
-        output: topic that it alone writes.
+        output: topic that it alone writes; None: what comes of a record does not go to a topic.
         concurrency: handlers at once on lanes; 0: everything is done on arrival.
         look_back: seconds of its own output that it reads at least when it takes over a partition.
         has_timers: whether `tick` does anything.
+        wake: set by the runtime; to be called when groups may go that `choose` held.
     """
 
     name: StageName
     input: Topic
-    output: Topic
+    output: Topic | None
     concurrency = 0
     look_back = 0.0
     has_timers = False
+    wake: Callable[[], None] = staticmethod(lambda: None)
 
     async def start(self) -> None:
         """Called once, before the stage joins its group."""
@@ -50,6 +53,14 @@ class Logic:
     async def arrive(self, unit: Unit) -> bool:
         """Called for each record in the order of the partition; True: it is to be handled on its session's lane."""
         raise NotImplementedError
+
+    def group(self, session: str) -> str:
+        """Sessions of one group wait for each other's turn, see `choose`."""
+        return ""
+
+    def choose(self, groups: Collection[str], busy: Sequence[str]) -> str | None:
+        """Which of the groups that wait goes next, given the groups of the running handlers; None: none of them yet."""
+        return next(iter(groups))
 
     async def handle(self, unit: Unit) -> None:
         """Handle a record on its lane; it is done when this returns and its outputs are stored."""

@@ -137,6 +137,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if self._member_file:
             self._member_file.write(coordinator.member_id)
 
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions the topic has, as far as the client knows."""
+        return len(self._ensure_consumer().partitions_for_topic(topic) or ())
+
     async def inside(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run in the consumer thread's loop. Faust's `call_thread` has two workers only: a commit that waits for the
         broker would block the fetch.

@@ -32,6 +32,12 @@ handler_seconds = Histogram("rag_handler_seconds", "A record on the lane of its 
 batch_seconds = Histogram("rag_batch_seconds", "The fetched records of one partition, taken", ["stage"], buckets=_FAST)
 questions = Counter("rag_questions", "Questions by how they ended", ["outcome"])
 provider_retries = Counter("rag_provider_retries", "Questions asked again because the provider failed")
+sentence_wait_seconds = Histogram(
+    "rag_sentence_wait_seconds",
+    "From the last chunk of a sentence until it was known to end",
+    ["ended_by"],
+    buckets=_SLOW,
+)
 first_piece_seconds = Histogram("rag_first_piece_seconds", "From asking the provider to its first piece", buckets=_SLOW)
 
 
@@ -66,6 +72,27 @@ class StageCollector(Collector):
                 lag.add_metric([name, str(partition)], behind)
         yield records
         yield lag
+        yield from _providers(self._apps)
+
+
+def provider_states(apps: Sequence[Any]) -> dict[str, str]:
+    """The providers of these stages and how it stands with each; see `Guarded.state`."""
+    providers = [getattr(app.stage.logic, "provider", None) for app in apps]
+    return {guard.name: guard.state() for provider in providers for guard in getattr(provider, "guards", ())}
+
+
+def _providers(apps: Sequence[Any]) -> Iterator[Metric]:
+    answers = CounterMetricFamily("rag_provider_answers", "Answers by provider", labels=["provider", "outcome"])
+    state = GaugeMetricFamily("rag_provider_state", "1 at the state that it is in", labels=["provider", "state"])
+    spent = GaugeMetricFamily("rag_provider_tokens", "Tokens of its budget used in the last hour", labels=["provider"])
+    for app in apps:
+        for guard in getattr(getattr(app.stage.logic, "provider", None), "guards", ()):
+            for outcome, count in guard.outcomes.items():
+                answers.add_metric([guard.name, outcome], count)
+            for name in ("closed", "open", "half-open", "spent"):
+                state.add_metric([guard.name, name], guard.state() == name)
+            spent.add_metric([guard.name], guard.budget.spent)
+    yield from (answers, state, spent)
 
 
 def _lags(consumer: Any) -> Iterator[tuple[int, int]]:
@@ -94,8 +121,13 @@ async def page(apps: Sequence[Any], settings: Settings) -> AsyncIterator[None]:
     async def livez(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
+    async def health(_: web.Request) -> web.Response:
+        states = provider_states(apps)
+        works = not states or any(state in ("closed", "half-open") for state in states.values())
+        return web.json_response({"status": "healthy" if works else "degraded", "providers": states})
+
     site = web.Application()
-    site.add_routes([web.get("/metrics", metrics), web.get("/livez", livez)])
+    site.add_routes([web.get("/metrics", metrics), web.get("/livez", livez), web.get("/health", health)])
     runner = web.AppRunner(site, access_log=None, handle_signals=False)
     await runner.setup()
     try:

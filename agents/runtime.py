@@ -23,6 +23,7 @@ from agents.dead_letters import bury
 from agents.lanes import Lanes
 from agents.logic import Logic
 from agents.metrics import Outcome, batch_seconds, dead_letters, takeover_seconds, takeovers
+from agents.reader import Reader
 from agents.transport import Batch
 from agents.unit import Unit
 from agents.writer import Writer
@@ -45,9 +46,12 @@ class Stage:
 
     def __init__(self, app: Any, logic: Logic, settings: Settings) -> None:
         self.app, self.logic, self.settings = app, logic, settings
-        self.output = logic.output.on(settings.lane, settings.topic_prefix)
-        self.writer = Writer(app, self.output, self._recall, settings, logic.look_back)
+        self.output = logic.output.on(settings.lane, settings.topic_prefix) if logic.output else ""
+        self.opener: Writer | Reader = Reader(app)
+        if logic.output:
+            self.opener = Writer(app, self.output, self._recall, settings, logic.look_back)
         self.lanes = Lanes(self, logic.concurrency)
+        logic.wake = self.lanes.spawn
         self.clock = Clock(self, frozen_after=app.conf.broker_session_timeout)
         self.feeding = False
         self.round = 0
@@ -197,7 +201,7 @@ class Stage:
             await self.prepare()
             takeovers.labels(self.logic.name).inc()
             with takeover_seconds.labels(self.logic.name).time():
-                if not await self.writer.open(assignment):
+                if not await self.opener.open(assignment):
                     assignment.die()
         except IllegalStateError:  # rebalanced again: the next assignment is on its way
             assignment.die()
@@ -208,7 +212,7 @@ class Stage:
     def _recall(self, assignment: Assignment, raw: Any, stamp: headers.Stamp) -> None:
         session = session_of(raw.key, raw.partition, raw.offset)
         try:
-            record = decode(self.logic.output, raw.value)
+            record = decode(self.logic.output, raw.value)  # type: ignore[arg-type] # there is one, as we read it
         except DecodeError as exc:  # only we write this topic, so its bytes changed behind our back
             log.error("%s/%d offset %d cannot be read back: %s", raw.topic, raw.partition, raw.offset, exc)
             return

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
+
+from msgspec import structs
 
 from agents.apps import app_on_demand, make_app
 from agents.assignment import Assignment
 from agents.logic import Logic
+from agents.metrics import sentence_wait_seconds
 from agents.unit import Unit
 from pipeline.delivery import just_below
-from pipeline.sentences import Cut, Heard, Open, Rules, flush, push, silence
+from pipeline.sentences import Cut, Heard, Open, Rules, flush, push, silence, talk
 from pipeline.sessions import Sessions
 from pipeline.settings import Settings
+from pipeline.unmarked import has_marks
 from topics.catalog import SENTENCES, TRANSCRIPTS, Lane
 from topics.headers import Stamp
-from topics.messages import Ask, AsrChunk, Control, End, Failed, Record, Sentence
+from topics.messages import Ask, AsrChunk, Control, End, Endpointing, Failed, Record, Sentence
 from topics.sources import BEFORE_ALL, Source
 
 REMEMBERED_IDS = 256  # of one session: a client resends what was not acknowledged, which is never more
 LOOK_BACK = 600.0  # seconds over which a resent id is known across a restart
-BULK_SILENCE = 30.0  # seconds after which a bulk session without an end is flushed
+BULK_SILENCE = 30.0  # seconds without a record after which a bulk session without an end is flushed
 
 
 class Speech:
@@ -34,6 +39,8 @@ class Speech:
         self.latest = ""  # latest final text
         self.lang: str | None = None
         self.profile: str | None = None
+        self.endpointing: Endpointing | None = None
+        self.heard_at = 0.0  # monotonic seconds of the last record
 
     def is_idle(self) -> bool:
         """Whether nothing is held."""
@@ -72,10 +79,7 @@ class Sentences(Logic):
         silences = (settings.sentence_max_silence, settings.sentence_min_silence)
         self.rules = Rules(*silences, settings.sentence_max_chars)
         # in the bulk lane a session ends with its `end`, and records come as fast as they can be read
-        is_bulk = settings.lane is Lane.BULK
-        self.timer_rules = (
-            self.rules._replace(max_silence=BULK_SILENCE, min_silence=BULK_SILENCE) if is_bulk else self.rules
-        )
+        self.is_bulk = settings.lane is Lane.BULK
 
     def new_memory(self) -> Memory:
         """Nothing heard yet."""
@@ -90,6 +94,8 @@ class Sentences(Logic):
             case Sentence():
                 speech.spoken = max(speech.spoken, stamp.source)
                 speech.latest = record.latest or speech.latest
+                speech.endpointing = record.endpointing or speech.endpointing
+                speech.open = Open(punctuated=speech.open.punctuated or has_marks(record.text))
                 for client_id, offset in zip(record.ids, record.offsets, strict=False):
                     speech.repeats(client_id, offset)
             case Control() | Ask() | End() | Failed():
@@ -110,11 +116,15 @@ class Sentences(Logic):
         """Cut, or pass on."""
         memory: Memory = unit.assignment.memory
         speech, record = memory.sessions.of(unit.session), unit.record
+        speech.heard_at = time.monotonic()
         if isinstance(record, AsrChunk):
+            speech.endpointing = record.endpointing or speech.endpointing
             if record.is_final and speech.repeats(record.id, unit.raw.offset):
                 unit.outcome = "duplicate"
             elif record.is_final:
                 await self._hear(speech, unit, record)
+            elif speech.open.fragments:
+                await self._emit(speech, *talk(speech.open, _heard(speech, unit, record), self._rules(speech)))
         elif unit.source > speech.told and not speech.repeats(getattr(record, "id", None), unit.raw.offset):
             await self._pass_on(speech, unit, record)
             speech.told = unit.source
@@ -126,14 +136,19 @@ class Sentences(Logic):
     async def _hear(self, speech: Speech, unit: Unit, chunk: AsrChunk) -> None:
         speech.latest = chunk.text.strip() or speech.latest
         speech.lang, speech.profile = chunk.lang or speech.lang, chunk.profile or speech.profile
-        speaker = None if chunk.speaker is None else str(chunk.speaker)
-        heard = Heard(unit.raw.offset, chunk.text, unit.time, speaker, speech.lang)
+        heard = _heard(speech, unit, chunk)
         unit.hold()
         speech.held[heard.offset] = unit
-        open_, cuts = push(speech.open, heard, self.rules, speech.spoken)
+        open_, cuts = push(speech.open, heard, self._rules(speech), speech.spoken)
         await self._emit(speech, open_, cuts)
         if unit.raw.key is None:  # a session of its own: nothing more can come
-            await self._emit(speech, *flush(speech.open))
+            await self._emit(speech, *flush(speech.open, unit.time))
+
+    def _rules(self, speech: Speech) -> Rules:
+        """The session's own where it has any, else those of the settings."""
+        if (own := speech.endpointing) is None:
+            return self.rules
+        return self.rules._replace(**{name: value for name, value in structs.asdict(own).items() if value is not None})
 
     async def _emit(self, speech: Speech, open_: Open, cuts: list[Cut]) -> None:
         """Write sentences; what no open sentence holds any more is done with the last sentence that holds any of it."""
@@ -144,6 +159,7 @@ class Sentences(Logic):
             unit = speech.held[cut.offset]
             done = [offset for offset in cut.offsets if last[offset] is cut and offset not in still]
             sentence = _sentence(speech, cut)
+            sentence_wait_seconds.labels(cut.ended_by).observe(max(0.0, cut.cut_at - cut.ended_at))
             source = Source(cut.offset, cut.char)
             await unit.emit(sentence, source, release=[speech.held.pop(offset) for offset in done])
             speech.spoken = max(speech.spoken, source)
@@ -162,14 +178,14 @@ class Sentences(Logic):
                 record = Ask(
                     text=record.text, id=record.id, lang=record.lang, options=record.options, asked_at=unit.time
                 )
-        await self._emit(speech, *flush(speech.open))
+        await self._emit(speech, *flush(speech.open, unit.time))
         await unit.emit(record)
         speech.spoken = max(speech.spoken, just_below(unit.source))
 
     async def _ask_now(self, speech: Speech, unit: Unit, control: Control) -> None:
         """The open sentence is consumed: its outcome is the question that is asked now."""
         consumed = [speech.held.pop(offset) for offset in list(speech.held)]
-        speech.open = Open()
+        speech.open = Open(punctuated=speech.open.punctuated)
         asked = Control(
             action="instant_query",
             id=control.id,
@@ -187,17 +203,30 @@ class Sentences(Logic):
         speech = memory.sessions.of(unit.session)
         if unit.source <= speech.told:
             return
-        await self._emit(speech, *flush(speech.open))
+        await self._emit(speech, *flush(speech.open, unit.time))
         await super().failed(unit, reason)
         speech.told, speech.spoken = unit.source, max(speech.spoken, just_below(unit.source))
         _keep(memory.speaking, unit.session, speech)
 
     async def tick(self, assignment: Assignment, clock: float) -> None:
-        """End the sentences after which it has been silent for long enough."""
+        """End the sentences after which it has been silent for long enough.
+
+        In the bulk lane that is when the log has been read to its end and nothing came for a while: record times are
+        those of a recording, and other sessions of the partition may have quite different ones.
+        """
         speaking: dict[str, Speech] = assignment.memory.speaking
         for session, speech in list(speaking.items()):
-            await self._emit(speech, *silence(speech.open, clock, self.timer_rules))
+            if self.is_bulk:
+                ended = clock > assignment.clock and time.monotonic() - speech.heard_at >= BULK_SILENCE
+                await self._emit(speech, *(flush(speech.open) if ended else (speech.open, [])))
+            else:
+                await self._emit(speech, *silence(speech.open, clock, self._rules(speech)))
             _keep(speaking, session, speech)
+
+
+def _heard(speech: Speech, unit: Unit, chunk: AsrChunk) -> Heard:
+    speaker, segment = (None if value is None else str(value) for value in (chunk.speaker, chunk.segment_id))
+    return Heard(unit.raw.offset, chunk.text, unit.time, speaker, chunk.lang or speech.lang, segment)
 
 
 def _keep(speaking: dict[str, Speech], session: str, speech: Speech) -> None:
@@ -227,6 +256,7 @@ def _sentence(speech: Speech, cut: Cut) -> Sentence:
         lang=cut.lang,
         speaker=cut.speaker,
         profile=speech.profile,
+        endpointing=speech.endpointing,
         spoken_from=cut.began_at,
         spoken_until=cut.ended_at,
     )

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from pipeline.providers.base import Delta, End
+from pipeline.providers.base import Delta, Item, Replace
 
 COALESCE = 0.03  # seconds: a reader sees no difference, and the topic gets a tenth of the records
 
 
-async def gathered(
-    stream: AsyncGenerator[Delta | End, None], interval: float = COALESCE
-) -> AsyncGenerator[Delta | End, None]:
-    """The stream with its pieces joined; it is closed when this is, also in the middle."""
+async def gathered(stream: AsyncGenerator[Item, None], interval: float = COALESCE) -> AsyncGenerator[Item, None]:
+    """The stream with its pieces joined; it is closed when this is, also in the middle. The last item is the end."""
     loop, text, due = asyncio.get_running_loop(), "", 0.0
     upcoming = asyncio.ensure_future(anext(stream))
     try:
@@ -27,13 +25,16 @@ async def gathered(
                 item = upcoming.result()
             except StopAsyncIteration:
                 item = None
-            if item is None or isinstance(item, End):
+            if isinstance(item, Delta):
+                text += item.text
+            else:
                 if text:
                     yield Delta(text)
+                    text = ""
                 if item is not None:
                     yield item
-                return
-            text += item.text
+                if not isinstance(item, Replace):
+                    return
             upcoming = asyncio.ensure_future(anext(stream))
     finally:
         upcoming.cancel()

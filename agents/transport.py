@@ -121,6 +121,11 @@ class Consumer(driver.Consumer):
             return False
         return end is not None and assignment.progress.taken >= end
 
+    def share(self, topic: str) -> float:
+        """The part of a topic's partitions that is ours, above 0 up to 1."""
+        known = self._thread.partitions_of(topic)
+        return min(1.0, max(1, len(self.assignments)) / known) if known else 1.0
+
     # -- commit ----------------------------------------------------------------------------------
 
     async def commit_as(self, due: list[tuple[Assignment, tuple[int, str]]]) -> bool | None:

@@ -73,8 +73,7 @@ class Unit:
         if len(value) > MAX_RECORD:
             raise TooLarge(f"a {type(record).__name__} of {len(value)} bytes; a topic takes {MAX_RECORD}")
         stamp = headers.stamp(source or self.source, assignment.epoch, self.raw.offset)
-        if (redriven := headers.redriven(self.raw.headers)) is not None:
-            stamp.append((headers.REDRIVEN, redriven))
+        stamp += headers.carried(self.raw.headers)
         future = await stage.send(value, self.session.encode(), assignment.tp.partition, stamp)
         self._holds += 1
         assignment.outputs.add(future, self, release)

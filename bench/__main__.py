@@ -1,6 +1,6 @@
 """Figures of the pipeline on a real Apache Kafka; `docs/benchmarks.md` says how to read them.
 
-Run: python -m bench [--quick] [--only stages|chain|sockets] [--rounds N] [--records N]
+Run: python -m bench [--quick] [--only stages|chain|sockets|restarts|isolation] [--rounds N] [--records N]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from bench import report, sockets, stages
+from bench import isolation, report, restarts, sockets, stages
 from bench.cluster import real_kafka
 from bench.layouts import CHAIN, LAYOUTS
 from bench.stages import Amount, Figures
@@ -25,7 +25,7 @@ from ops.processes import OPERATOR_ERROR, print_line
 from pipeline.errors import RagError
 from pipeline.settings import Settings
 
-PARTS = ("stages", "chain", "sockets")
+PARTS = ("stages", "chain", "sockets", "restarts", "isolation")
 
 
 def arguments() -> argparse.Namespace:
@@ -59,6 +59,10 @@ async def main(given: argparse.Namespace) -> None:
                 found |= await compare(layouts, settings, Path(folder), given)
             if "sockets" in parts:
                 found |= await sockets.measure(settings, Path(folder), given.rounds, quick=given.quick)
+            if "restarts" in parts:
+                found |= await restarts.measure(settings, Path(folder), given.rounds, quick=given.quick)
+            if "isolation" in parts:
+                found |= await isolation.measure(settings, Path(folder), given.rounds, quick=given.quick)
     print(json.dumps(found))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -72,6 +73,14 @@ async def loading(settings: Settings, topic: Topic, linger_ms: int = 0) -> Async
         yield Load(settings, topic, producer)
 
 
+class Arrival(NamedTuple):
+    """An output that a reader has: where it stands, when it came (`perf_counter`), and its text."""
+
+    partition: int
+    at: float
+    text: str
+
+
 class Outcome:
     """Sees what stands on an output topic."""
 
@@ -99,17 +108,18 @@ class Outcome:
         try:
             async with asyncio.timeout((count + WARM_UP) / rate + RESULT_DEADLINE):
                 while len(seen) < count + WARM_UP:
-                    seen += await self._arrivals(sent)
+                    seen += [arrival.at - sent.pop(arrival.text) for arrival in await self.arrived()]
             await sending
         finally:
             sending.cancel()
         return seen[WARM_UP:]
 
-    async def _arrivals(self, sent: dict[str, float]) -> list[float]:
+    async def arrived(self) -> list[Arrival]:
+        """What came since the last call, claims left out; waits up to a second for something."""
         batches = await self._consumer.getmany(timeout_ms=1000)
         now = time.perf_counter()
-        texts = [_decoder.decode(record.value).text for batch in batches.values() for record in batch]
-        return [now - sent.pop(text) for text in texts]
+        found = [(part.partition, _decoder.decode(raw.value)) for part, batch in batches.items() for raw in batch]
+        return [Arrival(partition, now, output.text) for partition, output in found if output.text]
 
 
 async def _send_at(load: Load, rate: float, count: int, sent: dict[str, float]) -> None:

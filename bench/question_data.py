@@ -83,6 +83,14 @@ def average_precision(pairs: Iterable[tuple[float, bool]]) -> float:
     return area / hits if hits else 0.0
 
 
+def calibration_error(pairs: Iterable[tuple[float, bool]]) -> float:
+    """How far scores are from the share of questions among those of like score, in ten steps, on the mean."""
+    steps: dict[int, list[float]] = defaultdict(list)
+    for score, asks in pairs:
+        steps[min(9, int(10 * score))].append(score - asks)
+    return sum(abs(sum(step)) for step in steps.values()) / max(1, sum(map(len, steps.values())))
+
+
 def highest_good_threshold(worth: Callable[[float], float], give: float) -> float:
     """The highest threshold, in hundredths, that is worth at most `give` less than the best."""
     values = [(worth(hundredth / 100), hundredth / 100) for hundredth in range(2, 99)]

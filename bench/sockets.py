@@ -62,8 +62,8 @@ async def measure(settings: Settings, folder: Path, rounds: int, *, quick: bool)
     """
     duration = QUICK_DURATION if quick else DURATION
     found: dict[Crowd, list[Figures]] = {crowd: [] for crowd in CROWDS}
-    async with _service(fresh(settings, folder)) as running:
-        await _ask_as(Crowd(20, 0.5), running.ws_url, duration / 2)  # not counted
+    async with service(fresh(settings, folder)) as running:
+        await ask_as(Crowd(20, 0.5), running.ws_url, duration / 2)  # not counted
         for number in range(rounds):
             for crowd in CROWDS:
                 found[crowd].append(await _measure(crowd, running, duration))
@@ -76,19 +76,21 @@ async def _measure(crowd: Crowd, running: Running, duration: float) -> Figures:
         return [cpu_seconds(process.pid) if process.pid else 0.0 for process in (running.gateway, running.stages)]
 
     before = spent()
-    seconds = await _ask_as(crowd, running.ws_url, duration)
+    seconds = await ask_as(crowd, running.ws_url, duration)
     gateway, stages = ((now - then) / len(seconds) * 1000 for now, then in zip(spent(), before, strict=True))
     return Figures(*latency_figures(seconds), round(gateway, 2), round(stages, 2))
 
 
 @asynccontextmanager
-async def _service(settings: Settings) -> AsyncIterator[Running]:
+async def service(settings: Settings, *, bulk: bool = False) -> AsyncIterator[Running]:
+    """Everything as `make run` starts it, with or without the bulk lane, and a provider that answers at once."""
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     provider = Process("instant", [sys.executable, "-m", "bench.instant", str(port)], environment)
     settings = dataclasses.replace(
         settings,
         rag_provider="openai",
+        batch_enabled=bulk,
         openai_api_key="none",
         openai_base_url=f"http://127.0.0.1:{port}/v1",
         log_level="WARNING",
@@ -113,7 +115,7 @@ async def _until_answering(port: int) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def _ask_as(crowd: Crowd, url: str, duration: float) -> list[float]:
+async def ask_as(crowd: Crowd, url: str, duration: float) -> list[float]:
     """Seconds from each question to the first piece of its answer; connections take their turns evenly."""
     begin = time.perf_counter() + 0.5 + crowd.connections * 0.01
     try:

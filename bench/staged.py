@@ -9,7 +9,7 @@ from typing import Any
 
 from faust.contrib.asgi import bind_to_running_loop
 
-from agents.apps import SWITCH_INTERVAL, make_app
+from agents.apps import SWITCH_INTERVAL, make_app, spare_start_up
 from agents.logic import Logic
 from agents.unit import Unit
 from bench.layouts import Step
@@ -44,4 +44,5 @@ async def start(steps: Sequence[Step], settings: Settings) -> list[Any]:
         bind_to_running_loop(app)
         app.finalize()
     await asyncio.gather(*(app.start() for app in apps))
+    spare_start_up()
     return apps

@@ -12,16 +12,22 @@ from fastapi import FastAPI, Header, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from gateway import ask, health, knowledge, metrics, problems
+from gateway import ask, batch_routes, health, knowledge, metrics, problems, replay_routes
 from gateway.auth import SUBPROTOCOL, check_origin, principal_of
+from gateway.batch import Batch
 from gateway.bus import Bus
 from gateway.outbox import RESTART
 from gateway.problems import Problem
+from gateway.replays import Replays
+from gateway.results import Results
 from gateway.resume import CatchUp
 from gateway.sessions import Sessions
+from gateway.tasks import Tasks
 from gateway.upgrade import Wish, read_wish
 from gateway.version import VERSION
 from gateway.websocket import Conversation
+from gateway.writing import Writing
+from pipeline.profiles import read_profile
 from pipeline.settings import Settings
 
 CONSOLE = Path(__file__).with_name("console")
@@ -39,7 +45,12 @@ class Gateway:
         self.settings = settings
         self.bus = Bus(settings)
         self.sessions = Sessions()
+        self.profile = read_profile(settings.question_profile)
         self.catch_up = CatchUp(self.bus)
+        self.tasks = Tasks(settings)
+        self.results = Results(settings)
+        self.writing = Writing(self.tasks, self.results)
+        self.batch = Batch(settings, self.tasks, self.results, self.writing)
         self.probe = health.Probe(settings, self.bus)
         self.conversations: set[Conversation] = set()
         self._draining = False
@@ -47,12 +58,17 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the bus connected."""
-        working = asyncio.create_task(self.bus.run())
+        working = [asyncio.create_task(self.bus.run())]
+        if self.settings.batch_enabled:
+            working.append(asyncio.create_task(self.tasks.run()))
         try:
             yield
         finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            await self.writing.finish()
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+            await self.results.close()
             await self.probe.close()
 
     def drain(self) -> None:
@@ -70,7 +86,7 @@ class Gateway:
             await socket.send_denial_response(problem.response())
             return
         await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
-        conversation = Conversation(socket, self.bus, self.catch_up, wish)
+        conversation = Conversation(socket, self.bus, self.catch_up, self.batch, wish)
         self.conversations.add(conversation)
         try:
             with metrics.ws_connections.track_inprogress():
@@ -83,7 +99,7 @@ class Gateway:
             raise Problem(503, "SERVICE_UNAVAILABLE", "this gateway is stopping; connect again")
         check_origin(self.settings, socket.headers)
         principal = principal_of(self.settings, socket.headers, socket.scope["subprotocols"])
-        return read_wish(socket.query_params, principal, self.sessions)
+        return read_wish(socket.query_params, principal, self.sessions, self.profile)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -98,10 +114,12 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title=settings.app_name, version=VERSION, lifespan=lifespan)
     app.state.gateway = gateway
     problems.install(app)
-    app.include_router(health.routes(settings, gateway.probe))
+    app.include_router(health.routes(settings, gateway.probe, gateway.tasks))
     app.include_router(metrics.routes(settings))
     app.include_router(ask.routes(gateway.bus, gateway.sessions))
+    app.include_router(batch_routes.routes(settings, gateway.batch))
     app.include_router(knowledge.routes(settings))
+    app.include_router(replay_routes.routes(settings, Replays(settings, gateway.batch)))
     app.add_api_websocket_route(settings.ws_path, gateway.converse)
     app.mount("/console", StaticFiles(directory=CONSOLE, check_dir=False))
 

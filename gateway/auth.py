@@ -59,9 +59,24 @@ def principal_of(settings: Settings, headers: Mapping[str, str], subprotocols: l
     given = _given(headers, subprotocols or [])
     for key in keys:
         if given is not None and hmac.compare_digest(key.encode(), given.encode("utf-8", "replace")):
-            return hashlib.sha256(key.encode()).hexdigest()[:16]
+            return _named(key)
     how = "X-API-Key, Authorization: Bearer, or the WebSocket sub-protocol bearer.<base64url of the key>"
     raise Problem(401, "UNAUTHORIZED", f"this gateway wants one of its API keys, in {how}")
+
+
+def check_operator(settings: Settings, principal: str) -> None:
+    """See that a principal may read what all others said: where there are keys, the first of them is the operator's.
+
+    Raises:
+        Problem: 403, another key came.
+    """
+    keys = _keys(settings)
+    if keys and principal != _named(keys[0]):
+        raise Problem(403, "UNAUTHORIZED", "this reads the sessions of everybody; only the first of API_KEYS may do so")
+
+
+def _named(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def check_origin(settings: Settings, headers: Mapping[str, str]) -> None:

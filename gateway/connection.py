@@ -13,7 +13,7 @@ from gateway.outbox import Outbox
 from gateway.sessions import Sessions
 from gateway.updates import Update, dump
 from pipeline.delivery import Entry, Message, View, fold
-from topics.messages import Control, Record, Stopped
+from topics.messages import Control, Endpointing, Record, Stopped
 from topics.sources import BEFORE_ALL, Source, public_id
 
 MAX_SESSIONS = 256  # of one connection at a time
@@ -105,7 +105,7 @@ class Plan:
 
 @dataclass
 class Connection:
-    """A client's sessions; `session` is its own, `lang` and `profile` are what its chunks are marked with."""
+    """A client's sessions; `session` is its own; `lang`, `profile`, `endpointing` mark its chunks."""
 
     principal: str
     session: str
@@ -115,6 +115,7 @@ class Connection:
     on_stopped: Callable[[Seat], None]
     lang: str | None = None
     profile: str | None = None
+    endpointing: Endpointing | None = None
     seats: dict[str, Seat] = field(default_factory=dict)
     _stopped: OrderedDict[str, View] = field(default_factory=OrderedDict)
 
@@ -160,7 +161,9 @@ class Connection:
             return Plan(seat, frame, [reply | {"message": "paused"}])
         if chunk.is_final:
             self.sessions.hear(seat.session, chunk.text)
-        marked = msgspec.structs.replace(chunk, lang=chunk.lang or self.lang, profile=self.profile)
+        marked = msgspec.structs.replace(
+            chunk, lang=chunk.lang or self.lang, profile=self.profile, endpointing=self.endpointing
+        )
         return Plan(seat, frame, [reply], marked)
 
     def _control(self, seat: Seat, frame: ControlFrame, now: float) -> Plan:

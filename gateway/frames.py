@@ -59,6 +59,13 @@ class KeepaliveFrame(Frame):
     """Only wants to be answered."""
 
 
+@dataclass(frozen=True)
+class SubscribeFrame(Frame):
+    """Wants to hear of a batch task until it ends."""
+
+    task_id: str = ""
+
+
 def read_frame(data: str | bytes) -> Frame:
     """Read one WebSocket frame; `bytes` means that it came as a binary one.
 
@@ -123,8 +130,8 @@ def _children(value: Any) -> list[Any]:
 
 def _frame(raw: dict[str, Any]) -> Frame:
     kind = _text(raw, "type", required=True)
-    if kind not in ("asr_chunk", "control", "keepalive"):
-        known = "asr_chunk, control, keepalive"
+    if kind not in ("asr_chunk", "control", "subscribe", "keepalive"):
+        known = "asr_chunk, control, subscribe, keepalive"
         raise ProtocolError("UNSUPPORTED_TYPE", f"unknown type {kind!r}", {"field": "type", "reason": f"not {known}"})
     session, id = raw.get("session_id"), raw.get("id")
     if session is not None and not is_session_id(session):
@@ -135,6 +142,8 @@ def _frame(raw: dict[str, Any]) -> Frame:
         return ChunkFrame(session, id, _chunk(raw, id))
     if kind == "control":
         return ControlFrame(session, id, _action(raw), _text(raw, "question_id"))
+    if kind == "subscribe":
+        return SubscribeFrame(session, id, cast(str, _text(raw, "task_id", required=True)))
     return KeepaliveFrame(session, id)
 
 

@@ -13,6 +13,8 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from fastapi import APIRouter, Response
 
 from gateway.bus import Bus
+from gateway.providers import pages_of, provider_states
+from gateway.tasks import Tasks
 from gateway.version import VERSION
 from pipeline.settings import Settings
 from topics.catalog import DEAD_LETTERS, QUESTIONS, RIVER, SENTENCES, TRANSCRIPTS, Lane, group_of
@@ -122,7 +124,7 @@ def _assigned(data: bytes, topic: str) -> list[int]:
     return [partition for name, partitions in decoded.assignment if name == topic for partition in partitions]
 
 
-def routes(settings: Settings, probe: Probe) -> APIRouter:
+def routes(settings: Settings, probe: Probe, tasks: Tasks) -> APIRouter:
     """`/livez` for restarts, `/readyz` for traffic, `/health` for a person or a dashboard."""
     router = APIRouter(tags=["health"])
 
@@ -146,12 +148,19 @@ def routes(settings: Settings, probe: Probe) -> APIRouter:
         checks = await probe.checks()
         works = {name: check.ok for name, check in checks.items()}
         overall = "healthy" if all(works.values()) else "degraded" if works["bus"] and works["broker"] else "unhealthy"
-        name = settings.rag_provider
+        name, found = settings.rag_provider, settings.search_provider
+        search = {"name": found, "type": "search", "status": works["answers"]} if found else None
         return {
             "status": overall,
             "version": VERSION,
-            "services": {"rag": works["answers"], "search": False, "batch_processing": False, "bus": works["bus"]},
-            "providers": {"rag": {"name": name, "type": "rag", "status": works["answers"]}, "search": None},
+            "services": {
+                "rag": works["answers"],
+                "search": bool(settings.search_provider),
+                "batch_processing": settings.batch_enabled and tasks.trouble is None,
+                "bus": works["bus"],
+            },
+            "providers": {"rag": {"name": name, "type": "rag", "status": works["answers"]}, "search": search},
+            "states": await provider_states(pages_of(settings)),
         }
 
     return router

@@ -17,13 +17,16 @@ _CODES = {401: "UNAUTHORIZED", 403: "UNAUTHORIZED", 503: "SERVICE_UNAVAILABLE"}
 class Problem(Exception):
     """A refusal: status, code, and one sentence on what is wrong and what to do."""
 
-    def __init__(self, status: int, code: str, detail: str, **fields: Any) -> None:
+    def __init__(self, status: int, code: str, detail: str, *, retry_after: int | None = None, **fields: Any) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.fields = status, code, detail, fields
+        self.retry_after = retry_after  # seconds
 
     def response(self) -> Response:
         """The refusal as a response."""
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else None
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
         return Response(msgspec.json.encode(self.body()), self.status, headers, MEDIA_TYPE)
 
     def body(self) -> dict[str, Any]:

@@ -6,11 +6,14 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.frames import MAX_SESSION, is_session_id
 from gateway.problems import Problem
 from gateway.sessions import Sessions
 from pipeline.cursor import Cursor, CursorError
-from pipeline.questions import PROFILES
+from pipeline.profiles import BALANCED, Profile, read_profile
+from topics.messages import Endpointing
 
 FORMATS = ("native",)
 LANGS = ("zh", "en", "auto")
@@ -26,16 +29,27 @@ class Wish:
     cursor: Cursor | CursorError | None = None
     lang: str | None = None
     profile: str | None = None
+    endpointing: Endpointing | None = None
 
 
-def read_wish(query: Mapping[str, str], principal: str, sessions: Sessions) -> Wish:
+def read_wish(query: Mapping[str, str], principal: str, sessions: Sessions, default: Profile = BALANCED) -> Wish:
     """Read the query parameters of a connection; without `session_id` a new session gets a random one.
+
+    Args:
+        query: the parameters.
+        principal: who asks.
+        sessions: whose session is whose.
+        default: the deployment's profile; what the client's does not name is taken from it.
 
     Raises:
         Problem: 400 for what is unknown, 403 for somebody else's session.
     """
     _one_of(query, "format", FORMATS)
-    lang, profile = _one_of(query, "lang", LANGS), _one_of(query, "profile", PROFILES)
+    lang, profile = _one_of(query, "lang", LANGS), query.get("profile")
+    try:
+        read_profile(profile, default)
+    except ValueError as exc:
+        raise Problem(400, "INVALID_REQUEST", f"profile: {exc}") from exc
     session = query.get("session_id") or str(uuid.uuid4())
     if not is_session_id(session):
         detail = f"session_id must be 1 to {MAX_SESSION} characters without control characters"
@@ -43,7 +57,16 @@ def read_wish(query: Mapping[str, str], principal: str, sessions: Sessions) -> W
     if not sessions.admit(session, principal):
         raise Problem(403, "FORBIDDEN_SESSION", "this session belongs to somebody else")
     lang = None if lang == "auto" else lang
-    return Wish(principal, session, sessions, _cursor(query.get("cursor"), session), lang, profile)
+    cursor = _cursor(query.get("cursor"), session)
+    return Wish(principal, session, sessions, cursor, lang, profile, _endpointing(query))
+
+
+def _endpointing(query: Mapping[str, str]) -> Endpointing | None:
+    given = {name: query[name] for name in Endpointing.__struct_fields__ if name in query}
+    try:
+        return msgspec.convert(given, Endpointing, strict=False) if given else None
+    except msgspec.ValidationError as exc:
+        raise Problem(400, "INVALID_REQUEST", f"{exc}; silences are seconds up to 10, max_chars is 20 to 2000") from exc
 
 
 def _one_of(query: Mapping[str, str], name: str, known: tuple[str, ...]) -> str | None:

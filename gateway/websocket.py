@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from fastapi import WebSocket, WebSocketDisconnect
 
+from gateway.batch import Batch
 from gateway.bus import Bus
 from gateway.connection import Connection, Plan, Seat, replies_to
-from gateway.frames import Frame, ProtocolError, ack, error, read_frame, status
+from gateway.frames import Frame, ProtocolError, SubscribeFrame, ack, error, read_frame, status
 from gateway.metrics import ws_received, ws_refused, ws_sent
 from gateway.outbox import NORMAL, Outbox
 from gateway.publisher import ACK_WITHIN
 from gateway.resume import CatchUp
+from gateway.subscriptions import Subscriptions
 from gateway.updates import dump
 from gateway.upgrade import Wish
 from pipeline.cursor import Cursor, CursorError
@@ -53,11 +55,13 @@ class _Place:
 class Conversation:
     """One client from its upgrade to its close."""
 
-    def __init__(self, socket: WebSocket, bus: Bus, catch_up: CatchUp, wish: Wish) -> None:
+    def __init__(self, socket: WebSocket, bus: Bus, catch_up: CatchUp, batch: Batch, wish: Wish) -> None:
         self._socket, self._bus, self._catch_up, self._wish = socket, bus, catch_up, wish
         self.outbox = Outbox()
+        self._subscriptions = Subscriptions(batch, wish.principal, self.outbox)
+        own = (wish.lang, wish.profile, wish.endpointing)
         self._connection = Connection(
-            wish.principal, wish.session, wish.sessions, self.outbox, self._open, self._close, wish.lang, wish.profile
+            wish.principal, wish.session, wish.sessions, self.outbox, self._open, self._close, *own
         )
         self._turns: asyncio.Queue[_Turn] = asyncio.Queue(UNANSWERED)
         self._places: dict[Seat, _Place] = {}
@@ -78,6 +82,7 @@ class Conversation:
             await self._socket.close(FAILED)
         finally:
             await _cancel(loops | {place.joining for place in self._places.values()})
+            await self._subscriptions.close()
             for seat in list(self._places):
                 self._depart(seat)
 
@@ -100,6 +105,7 @@ class Conversation:
         found = asyncio.Event()
         joining = asyncio.create_task(self._join(seat, found))
         self._places[seat] = _Place(joining, found, asyncio.get_running_loop().time() + ACK_WITHIN)
+        self._subscriptions.join(seat.session)
 
     async def _join(self, seat: Seat, found: asyncio.Event) -> None:
         try:
@@ -164,10 +170,14 @@ class Conversation:
             if turn.plan is None:
                 self.outbox.put(dump(turn.refusal or {}))
                 continue
+            seat, frame = turn.plan.seat, turn.plan.frame
+            if isinstance(frame, SubscribeFrame):
+                seat.answer(await self._subscriptions.begin(frame, seat.session))
+                continue
             offset = await self._offset(turn)
-            turn.plan.seat.answer(replies_to(turn.plan, offset))
+            seat.answer(replies_to(turn.plan, offset))
             if turn.plan.stops and offset is not None:
-                turn.plan.seat.stop(offset)
+                seat.stop(offset)
 
     async def _offset(self, turn: _Turn) -> int | None:
         """Where the record of a frame stands; nothing if that is not known when its time is up."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_co
 
 from pipeline.errors import BrokerAway, BrokerError
 from pipeline.settings import Settings
-from topics.catalog import DEAD_LETTERS, EMBEDDED_PARTITIONS, PARTITIONS, RIVER, Lane, Topic
+from topics.catalog import ASIDE, EMBEDDED_PARTITIONS, PARTITIONS, RIVER, Lane, Topic
 
 WAIT = 5.0  # seconds in which a broker that is just starting may come up
 
@@ -31,7 +31,7 @@ class TopicState:
 def catalogue(prefix: str) -> dict[str, Topic]:
     """Name on the broker to entry of the catalogue, in the order of the flow."""
     names = {topic.on(lane, prefix): topic for lane in Lane for topic in RIVER}
-    return names | {DEAD_LETTERS.on(prefix=prefix): DEAD_LETTERS}
+    return names | {topic.on(prefix=prefix): topic for topic in ASIDE}
 
 
 @asynccontextmanager
@@ -39,13 +39,16 @@ async def admin_client(settings: Settings, wait: float = WAIT) -> AsyncIterator[
     """A connected admin client; it tries for `wait` seconds.
 
     Raises:
-        BrokerError: no broker answers at KAFKA_BOOTSTRAP_SERVERS.
+        BrokerAway: no broker answers at KAFKA_BOOTSTRAP_SERVERS, or not any more.
+        BrokerError: it refuses.
     """
     with _quiet_client():
         client = await _connect(settings, time.monotonic() + wait)
     try:
         yield client
     except KafkaError as exc:
+        if exc.retriable:  # it went away after it had answered
+            raise BrokerAway(_unreachable(settings, exc)) from exc
         raise BrokerError(f"Kafka at {settings.kafka_bootstrap_servers} refused: {exc}") from exc
     finally:
         await client.close()
@@ -133,8 +136,10 @@ async def create_topics(settings: Settings, partitions: int | None = None) -> li
 
 
 def _new_topic(name: str, partitions: int, settings: Settings) -> NewTopic:
-    retention = catalogue(settings.topic_prefix)[name].retention
-    configs = {"cleanup.policy": "delete", "retention.ms": str(round(retention * 1000))}
+    topic = catalogue(settings.topic_prefix)[name]
+    configs = {"cleanup.policy": "delete", "retention.ms": str(round(topic.retention * 1000))}
+    if topic.compacted:
+        configs = {"cleanup.policy": "compact"}
     if settings.kafka_replication >= 3:
         configs["min.insync.replicas"] = "2"  # an acknowledged record stands on two disks
     return NewTopic(name, partitions, settings.kafka_replication, topic_configs=configs)
@@ -169,7 +174,7 @@ async def check_topics(settings: Settings) -> None:
                 f"Kafka at {settings.kafka_bootstrap_servers} has no topic {lacking}. Run `realtime-rag topics create`."
             )
         _check_partitions(states, settings.topic_prefix)
-        await _check_policies(client, [state.name for state in states])
+        await _check_policies(client, catalogue(settings.topic_prefix))
 
 
 async def wait_for_topics(settings: Settings, say: Callable[[str], None]) -> None:
@@ -196,13 +201,19 @@ def _check_partitions(states: list[TopicState], prefix: str) -> None:
             )
 
 
-async def _check_policies(client: AIOKafkaAdminClient, names: list[str]) -> None:
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+async def _check_policies(client: AIOKafkaAdminClient, topics: Mapping[str, Topic]) -> None:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
     for response in await client.describe_configs(resources):
         for _, _, _, name, entries in (resource[:5] for resource in response.resources):
-            policy = {entry[0]: entry[1] for entry in entries}.get("cleanup.policy", "delete")
-            if "compact" in policy:
-                raise BrokerError(
-                    f"Topic {name} has cleanup.policy={policy}: compaction would remove records of a running session."
-                    " Set it to delete."
-                )
+            policy = {entry[0]: entry[1] for entry in entries}.get("cleanup.policy", "")
+            if policy and ("compact" in policy) != topics[name].compacted:
+                raise BrokerError(_wrong_policy(name, policy, topics[name]))
+
+
+def _wrong_policy(name: str, policy: str, topic: Topic) -> str:
+    if topic.compacted:
+        return f"Topic {name} has cleanup.policy={policy}: tasks would be forgotten while they run. Set it to compact."
+    return (
+        f"Topic {name} has cleanup.policy={policy}: compaction would remove records of a running session."
+        " Set it to delete."
+    )

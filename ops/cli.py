@@ -1,4 +1,4 @@
-"""The command line: `realtime-rag run | demo | worker | gateway | broker | topics | dlq | index | questions | …`."""
+"""The command line: `realtime-rag up | demo | worker | gateway | broker | topics | dlq | questions | fakes | …`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, detector, dlq, knowledge
+from ops import admin, batch, compare, detector, dlq, ingest, knowledge, replay, results, train
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -33,7 +33,13 @@ topics_app = typer.Typer(no_args_is_help=True, help="Topics on the Kafka of KAFK
 app.add_typer(topics_app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(detector.app, name="questions")
+app.add_typer(train.app, name="train")
+app.add_typer(results.app, name="results")
+app.add_typer(batch.app, name="batch")
+app.command()(ingest.ingest)
 app.command()(knowledge.search)
+app.command()(replay.replay)
+app.command()(compare.compare)
 
 
 def main() -> None:
@@ -72,19 +78,19 @@ def _until_signal(main: Coroutine[Any, Any, int]) -> int:
 
 
 @app.command()
-def run() -> None:
+def up() -> None:
     """Everything on one machine: broker (unless KAFKA_BOOTSTRAP_SERVERS), topics, stages, gateway."""
     settings = _settings()
     if settings.knowledge_path == Settings().knowledge_path and not settings.knowledge_path.exists():
         settings = dataclasses.replace(settings, knowledge_path=EXAMPLES / "knowledge")
         print_line(f"KNOWLEDGE_PATH is not set: answering from {settings.knowledge_path}.")
-    raise typer.Exit(_until_signal(_run(settings)))
+    raise typer.Exit(_until_signal(_up(settings)))
 
 
-async def _run(settings: Settings) -> int:
-    from ops.up import up
+async def _up(settings: Settings) -> int:
+    from ops.up import up as started
 
-    async with up(settings) as running:
+    async with started(settings) as running:
         print(f"ready: {running.url} (console), {running.ws_url} (WebSocket); {running.broker}", flush=True)
         await running.failure()
     return 0
@@ -108,7 +114,7 @@ async def _demo(transcripts: list[Path], knowledge: Path, speed: float) -> int:
 
     log: deque[str] = deque(maxlen=200)
     with tempfile.TemporaryDirectory(prefix="realtime-rag-") as folder:
-        settings = _settings(knowledge_path=knowledge, data_path=Path(folder))
+        settings = _settings(knowledge_path=knowledge, data_path=Path(folder), batch_enabled=False)
         try:
             async with up(settings, free_ports=True, log=log.append) as running:
                 print(f"{running.broker} · {running.url} · knowledge: {knowledge}", flush=True)
@@ -122,7 +128,7 @@ async def _demo(transcripts: list[Path], knowledge: Path, speed: float) -> int:
 
 @app.command()
 def worker(
-    stages: Annotated[list[str], typer.Argument(help="sentences, questions, answers: one or several in this process")],
+    stages: Annotated[list[str], typer.Argument(help="sentences, questions, answers, results: one or more of them")],
     lane: Annotated[Lane | None, typer.Option(help="live traffic, or bulk: batch tasks and replays")] = None,
 ) -> None:
     """Run stages; start it as often as you like, they share the partitions."""
@@ -219,6 +225,18 @@ def index(folder: Annotated[Path | None, typer.Argument(help="default: KNOWLEDGE
         f"{report.passages} passages from {report.added} added, {report.updated} changed and {report.unchanged} known"
         f" documents, {report.removed} removed, in {report.seconds:.1f} s"
     )
+
+
+@app.command()
+def fakes(
+    port: Annotated[int, typer.Option(help="on the loopback; 0: any free one")] = 8010,
+    script: Annotated[Path | None, typer.Option(help="JSON that says what is answered to what")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="of every answer; given again: of the next call")] = None,
+) -> None:
+    """Serve fakes of OpenAI, Dify, Serper and a custom server, with faults on request."""
+    from ops.playing import play
+
+    raise typer.Exit(_until_signal(play(port, script, fault or [])))
 
 
 @app.command()

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from ops.log_range import partitions_of, read_range, starts
+from gateway.log_range import read_range, starts
+from ops.log_range import partitions_of
 from pipeline.errors import RagError
 from pipeline.settings import Settings
 from topics import headers

@@ -16,8 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
+from gateway.log_range import read_range, starts
 from ops.dead_letters import Letter, Place
-from ops.log_range import partitions_of, read_range, starts
+from ops.log_range import partitions_of
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from topics import headers

@@ -25,12 +25,20 @@ def check_folder(variable: str, folder: Path) -> None:
         ) from exc
 
 
+def check_readable(file: Path) -> None:
+    """Raise ConfigurationError when a file that was named cannot be read."""
+    try:
+        file.open("rb").close()
+    except OSError as exc:
+        raise ConfigurationError(f"Cannot read {file} ({exc.strerror}).") from exc
+
+
 def check_kafka_is_named(settings: Settings, command: str) -> None:
     """Refuse to run one process alone without a broker that it could share with the others."""
     if not settings.kafka_bootstrap_servers:
         raise ConfigurationError(
             f"`realtime-rag {command}` needs KAFKA_BOOTSTRAP_SERVERS=host:port."
-            " `realtime-rag run` starts everything on one machine, `realtime-rag broker` only a broker."
+            " `realtime-rag up` starts everything on one machine, `realtime-rag broker` only a broker."
         )
 
 

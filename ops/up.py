@@ -1,4 +1,4 @@
-"""Everything on one machine: a broker, its topics, one process with all stages, one gateway; and their orderly end."""
+"""Everything on one machine: a broker, its topics, a process with the stages of each lane, a gateway; and their end."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from ops.ports import free_port
 from ops.processes import Process, print_line
 from ops.supervisor import keep_running, last_words
 from ops.surroundings import check_folder, check_port
+from pipeline.cascade import model_of
 from pipeline.errors import BrokerError, RagError
 from pipeline.providers import open_provider
 from pipeline.settings import Settings
 from topics.catalog import RIVER
 
 STAGES = tuple(topic.noun for topic in RIVER[1:])  # a stage is named for what it makes
+BULK_STAGES = (*STAGES, "results")
+BULK_WORKER = ["worker", *BULK_STAGES, "--lane", "bulk"]
 READY_DEADLINE = 60.0  # seconds from the first process until all stages are assigned
 GATEWAY_GRACE = 10.0  # seconds for the gateway to tell its clients to come back
 
@@ -43,6 +46,7 @@ class Running:
     broker: str
     stages: Process
     gateway: Process
+    bulk: Process | None
     watches: Sequence[asyncio.Task[None]]
 
     @property
@@ -75,19 +79,28 @@ async def up(
     """
     check_binding(settings)
     check_folder("DATA_PATH", settings.data_path)
+    if settings.batch_enabled and not settings.database_url:
+        check_folder("BATCH_STORAGE_PATH", settings.batch_storage_path)
     if free_ports or settings.port == 0:
         settings = dataclasses.replace(settings, port=free_port(settings.host))
     check_port(settings)
-    await open_provider(settings)  # what is wrong with it is said before anything runs
+    await open_provider(settings)  # what is wrong with these is said before anything runs
+    model_of(settings.question_model)
     async with AsyncExitStack() as stack:
         settings, broker, watches = await _broker(settings, stack, free_ports)
         await create_topics(settings)
         stages = _child("stages", ["worker", *STAGES], settings, log)
         gateway = _child("gateway", ["gateway"], settings, log)
-        for process, grace in ((stages, settings.drain_timeout + 5.0), (gateway, GATEWAY_GRACE)):
+        bulk = (
+            _child("bulk", ["worker", *BULK_STAGES, "--lane", "bulk"], settings, log)
+            if settings.batch_enabled
+            else None
+        )
+        for process in filter(None, (bulk, stages, gateway)):
             watches.append(asyncio.create_task(keep_running(process)))
+            grace = GATEWAY_GRACE if process is gateway else settings.drain_timeout + 5.0
             stack.push_async_callback(_end, watches[-1], process, grace)
-        running = Running(settings, broker, stages, gateway, tuple(watches))
+        running = Running(settings, broker, stages, gateway, bulk, tuple(watches))
         await _ready(running)
         yield running
 

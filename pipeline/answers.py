@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from pipeline.delivery import ATTEMPTS_AN_EPOCH, View, just_below
-from topics.messages import Mode
+from topics.messages import Done, Mode
 from topics.sources import BEFORE_ALL, Source, public_id
 
 RETRIES = 3
@@ -24,14 +25,45 @@ def attempt_number(epoch: int, retry: int) -> int:
     return epoch * ATTEMPTS_AN_EPOCH + retry
 
 
-def backoff(retry: int, retry_after: float | None = None) -> float:
-    """Seconds to wait before a retry (the first is 1), or what the provider asked for, if that is within our bounds.
+def backoff(retry: int, retry_after: float | None = None, jitter: float = 0.0) -> float | None:
+    """Seconds to wait before a retry (the first is 1); None: the provider asks for more time than a listener has.
 
-    >>> [backoff(retry) for retry in (1, 2, 3)], backoff(1, retry_after=3.0), backoff(1, retry_after=60.0)
-    ([0.5, 1.0, 2.0], 3.0, 8.0)
+    `jitter` from 0 to 1 takes up to half of our own wait away, so that not all come again at once.
+
+    >>> [backoff(retry) for retry in (1, 2, 3)], backoff(2, jitter=0.5)
+    ([0.5, 1.0, 2.0], 0.75)
+    >>> backoff(1, retry_after=3.0), backoff(1, retry_after=60.0)
+    (3.0, None)
     """
+    if retry_after is not None and retry_after > LONGEST_BACKOFF:
+        return None
     own: float = FIRST_BACKOFF * 2 ** (retry - 1)
-    return min(max(own, retry_after or 0.0), LONGEST_BACKOFF)
+    return max(min(own, LONGEST_BACKOFF) * (1 - jitter / 2), retry_after or 0.0)
+
+
+class RetryBudget:
+    """How many retries a worker has left: when all questions fail, retrying each of them makes it worse.
+
+    >>> budget = RetryBudget(reserve=1)
+    >>> budget.spend(), budget.spend(), budget.earn(), budget.earn(), budget.spend()
+    (True, False, None, None, True)
+    """
+
+    def __init__(self, reserve: float = 30.0, a_question: float = 0.5) -> None:
+        """Args: reserve: retries that are saved at most; a_question: earned by each question."""
+        self._left = self._reserve = reserve
+        self._earned = a_question
+
+    def earn(self) -> None:
+        """A question is asked for the first time."""
+        self._left = min(self._reserve, self._left + self._earned)
+
+    def spend(self) -> bool:
+        """Take one; False: there is none."""
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 def is_expired(asked_at: float, now: float, ttl: float) -> bool:
@@ -74,9 +106,17 @@ class Waiting(Generic[Unit]):
 
 
 class Conversation(Generic[Unit]):
-    """The questions of one session in the order of their sources; `view` is what its clients have been told."""
+    """The questions of one session in the order of their sources; `view` is what its clients have been told.
 
-    def __init__(self) -> None:
+    `turns` are its last answered questions with their answers, oldest first; `threads` the conversations that providers
+    keep of it, by their names.
+    """
+
+    def __init__(self, turns: int = 0, chars: int = 0) -> None:
+        """Args: turns: how many are remembered; chars: of each answer."""
+        self.turns: deque[tuple[str, str]] = deque(maxlen=turns)
+        self.threads: dict[str, str] = {}
+        self._chars = chars
         self.view = View()
         self.queue: dict[Source, Waiting[Unit]] = {}
         self.floor: Source = BEFORE_ALL  # questions up to it are withdrawn, also those that arrive later
@@ -86,6 +126,13 @@ class Conversation(Generic[Unit]):
     def is_idle(self) -> bool:
         """Whether nothing waits."""
         return not self.queue
+
+    def remember(self, done: Done) -> None:
+        """Take an answer that counts into what is known of the session."""
+        if done.thread:
+            self.threads[done.provider] = done.thread
+        if done.why == "ok" and done.found and done.text:
+            self.turns.append((done.question, done.text[: self._chars]))
 
     def already(self, source: Source) -> bool:
         """Whether a question has ended, or is withdrawn."""

@@ -35,6 +35,7 @@ _FRAMES_ZH = re.compile(
     r"我(?:有|问)(?:一)?个问题(?:是|就是)?|我问一?下|"
     r"(?:你|您)?(?:能不能|可不可以|可以|能|麻烦(?:你|您)?|请(?:你|您)?)(?:告诉|跟|和)(?:我|我们|大家)(?:说|讲)?一?下?)"
 )
+_AGREES_ZH = re.compile(r"(?:好的?|对+|是的?|行|可以|没错|没问题)(?=[\s,，、。.!！]|$)")
 _EDGE = " \t\r\n,，、.。…;；:：-—!！？?"
 _POLITE_TAIL = re.compile(r"[\s,，]*(?:please|thank you|thanks|谢谢(?:你|您|大家)?)(?=[.?!。？！\s]*$)", re.IGNORECASE)
 _LONGEST = 2_000
@@ -62,6 +63,21 @@ def ask_of(text: str) -> str:
     trimmed = _POLITE_TAIL.sub("", asked)
     asked = trimmed if _says_something(trimmed) else asked
     return asked if _says_something(asked) else whole
+
+
+def is_filler(text: str) -> bool:
+    """Whether nothing is said beside fillers, greetings and thanks.
+
+    >>> is_filler("um, okay. Thanks!"), is_filler("嗯，好的"), is_filler("okay, ten euros")
+    (True, True, False)
+    """
+    rest = _POLITE_TAIL.sub("", text[:_LONGEST]).strip(_EDGE)
+    while rest:
+        found = _GREETED.match(rest) or _FILLERS_EN.match(rest) or _FILLERS_ZH.match(rest) or _AGREES_ZH.match(rest)
+        if not found:
+            return not _says_something(rest)
+        rest = rest[found.end() :].lstrip(_EDGE)
+    return True
 
 
 def _without_lead(text: str) -> str:

@@ -14,6 +14,7 @@ _CLAUSE = re.compile(rf"[，、：；]|[,;:](?=\s|[{_UNSPACED}])")
 _STARTS_TIGHT = re.compile(rf"[.?!…,;:%{_CLOSERS}]")
 _ENDS_TIGHT = re.compile(r"[(\[{“‘«]$")
 _WORD = re.compile(r"\w")
+_LEAD = re.compile(r"(?:(?:[?!…,;:。？！；，、：؟｡]|\.(?!\w))\s*)+")
 _NEAR = 40  # characters around a mark that decide about it
 _TOKEN = re.compile(r"[^\s(\[{“‘\"']+$")
 
@@ -47,7 +48,7 @@ def join(texts: Sequence[str]) -> tuple[str, list[int]]:
     """
     whole, starts = "", []
     for text in texts:
-        if whole and _needs_space(whole, text):
+        if whole and text and _needs_space(whole, text):
             whole += " "
         starts.append(len(whole))
         whole += text
@@ -111,6 +112,16 @@ def _period_ends(before: str, rest: str) -> bool:
 
 def _first_word(text: str) -> str:
     return text.split(maxsplit=1)[0].strip(",.?!…").lower() if text else ""
+
+
+def without_lead(text: str) -> str:
+    """A sentence without marks in front of its words: they belong to the one before, which has ended.
+
+    >>> without_lead("？我想知道"), without_lead(".5 percent"), without_lead("?!")
+    ('我想知道', '.5 percent', '?!')
+    """
+    found = _LEAD.match(text)
+    return text[found.end() :] if found and _WORD.search(text, found.end()) else text
 
 
 def looks_whole(text: str) -> bool:

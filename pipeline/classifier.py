@@ -5,19 +5,20 @@ The artefact is one line of JSON, then one signed byte a bucket for each languag
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from math import exp, sqrt
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from pipeline.artefacts import Header, installed, read_weights
 from pipeline.features import hashes
 from pipeline.grammar import is_only_lead, request_in
 
 ARTEFACT = "questions.bin"
 # How much likelier a recogniser writes a question mark behind a question than behind anything else, as log-odds.
-MARK_EVIDENCE = 3.5
+MARK_EVIDENCE = 4.5
 # Who says "I'd like to know …" wants an answer, though most of the published labels call it a statement.
 REQUEST_EVIDENCE = 2.0
 # "那么" alone is a pause after a first word; to a model that reads characters it ends like "来么".
@@ -35,29 +36,50 @@ class Table(msgspec.Struct, frozen=True):
     thresholds: dict[str, float]
 
 
-class Header(msgspec.Struct, frozen=True):
-    """First line of the artefact: its name and version, the number of buckets (a power of two), the tables in order."""
+class Classifier(Protocol):
+    """What judges sentences, made `plain`."""
 
-    model: str
-    buckets: int
-    tables: dict[str, Table]
+    @property
+    def name(self) -> str:
+        """Name and version, which stand in verdicts."""
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """By language; the thresholds of the profiles stand here."""
+
+    def log_odds(self, sentence: str, chinese: bool, marked: bool = False) -> float:
+        """Calibrated log-odds that a sentence is a question; `marked` if a question mark stood in it."""
 
 
 class Model(NamedTuple):
     """A loaded artefact."""
 
-    header: Header
+    header: Header[Table]
     weights: dict[str, memoryview]
 
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        return self.header.model
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """By language."""
+        return self.header.tables
+
     def log_odds(self, sentence: str, chinese: bool, marked: bool = False) -> float:
-        """Calibrated log-odds that a sentence, made `plain`, is a question; `marked` if a question mark stood in it."""
+        """Calibrated log-odds that a sentence is a question."""
         lang = "zh" if chinese else "en"
         table, weights, mask = self.header.tables[lang], self.weights[lang], self.header.buckets - 1
         buckets = {found & mask for found in hashes(sentence, chinese)}
         total = sum([weights[bucket] for bucket in buckets])
-        evidence = MARK_EVIDENCE * marked + REQUEST_EVIDENCE * bool(request_in(sentence, chinese))
-        evidence += LEAD_EVIDENCE * (chinese and is_only_lead(sentence))
-        return table.bias + table.scale * total / sqrt(len(buckets) or 1) + evidence
+        return table.bias + table.scale * total / sqrt(len(buckets) or 1) + evidence(sentence, chinese, marked)
+
+
+def evidence(sentence: str, chinese: bool, marked: bool) -> float:
+    """Log-odds of what no training data shows: a question mark, "I'd like to know", nothing but a lead."""
+    found = MARK_EVIDENCE * marked + REQUEST_EVIDENCE * bool(request_in(sentence, chinese))
+    return found + LEAD_EVIDENCE * (chinese and is_only_lead(sentence))
 
 
 def read_model(artefact: bytes) -> Model:
@@ -66,19 +88,13 @@ def read_model(artefact: bytes) -> Model:
     Raises:
         ValueError: it is not of this format or cut short.
     """
-    line, _, rest = artefact.partition(b"\n")
-    header = msgspec.json.decode(line, type=Header)
-    if len(rest) != header.buckets * len(header.tables):
-        raise ValueError(f"The question model is cut short: {len(rest)} bytes of weights; install the package again.")
-    whole = memoryview(rest).cast("b")
-    parts = {lang: whole[i * header.buckets : (i + 1) * header.buckets] for i, lang in enumerate(header.tables)}
-    return Model(header, parts)
+    return Model(*read_weights(artefact, Header[Table]))
 
 
 @cache
 def default_model() -> Model:
     """The model that comes with the package, read once."""
-    return read_model(resources.files("pipeline").joinpath("models", ARTEFACT).read_bytes())
+    return read_model(installed(ARTEFACT))
 
 
 def probability(log_odds: float) -> float:

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from zlib import crc32
 
-from pipeline.grammar import structure
+from pipeline.grammar import CONTRACTIONS, structure
 
 _READ = 200  # characters that are read at either end of a long text
 _MARKS = re.compile(r"[^\w'.]+|(?<!\d)\.|\.(?!\d)|_")
@@ -68,9 +68,10 @@ def _english(sentence: str) -> list[int]:
 
 
 def _without_repairs(sentence: str) -> list[str]:
-    """Words without hesitations and immediate repetitions: "do you do you uh know" is read "do you know"."""
+    """Words without hesitations and immediate repetitions: "dont you dont you uh know" is read "don't you know"."""
     words: list[str] = []
-    for word in sentence.split():
+    for bare in sentence.split():
+        word = CONTRACTIONS.get(bare, bare)
         if word in _HESITATIONS or words[-1:] == [word]:
             continue
         words.append(word)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 _BY_CLASS = {
-    "WH": "what how who where when why which whose whom what's how's who's where's when's why's whats",
+    "WH": "what how who where when why which whose whom what's how's who's where's when's why's what'd who'd how'd",
     "AUX": "is are am was were do does did have has had can could will would should shall may might must",
     "NAUX": "isn't aren't wasn't weren't don't doesn't didn't haven't hasn't can't couldn't won't wouldn't shouldn't",
     "PRO": "i you we they he she it that this there these those anyone anybody anything someone somebody everyone "
@@ -27,6 +27,10 @@ _CLASSES: dict[str, str] = {}
 for _name, _members in _BY_CLASS.items():
     for _word in _members.split():
         _CLASSES.setdefault(_word, _name)
+# Without their apostrophe these are other words.
+_OTHER_WORDS = {"were", "well", "ill", "its", "wed", "id", "shed", "hed", "hell", "shell"}
+CONTRACTIONS = {word.replace("'", ""): word for word in _CLASSES if "'" in word}
+CONTRACTIONS = {bare: word for bare, word in CONTRACTIONS.items() if bare not in _OTHER_WORDS | _CLASSES.keys()}
 _BETWEEN = r"(?: (?:please|just|really|also|quickly|maybe))*"
 _REQUEST_EN = re.compile(
     rf"\bi(?:'m| am| was|'ve been| have been){_BETWEEN} wondering\b|"

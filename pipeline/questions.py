@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import msgspec
 
 from pipeline.asked import ask_of
-from pipeline.classifier import default_model, probability
+from pipeline.cascade import MODELS, model_of
+from pipeline.classifier import Classifier, probability
 from pipeline.features import is_chinese, plain
+from pipeline.profiles import PROFILES, Profile, read_profile, woken
 from pipeline.reasons import reason_for
 
-__all__ = ["PROFILES", "Profile", "Verdict", "ask_of", "detect", "score_lines", "thresholds"]
-
-Profile = Literal["eager", "balanced", "strict", "all", "off"]
-PROFILES: tuple[Profile, ...] = get_args(Profile)
+__all__ = ["MODELS", "PROFILES", "Profile", "Verdict", "ask_of", "detect", "score_lines", "thresholds"]
 
 _MARK = re.compile(r"[?？؟](?![^\W_])")
 
@@ -34,53 +33,89 @@ class Verdict(NamedTuple):
     model: str
 
 
-def detect(text: str, lang: str | None = None, profile: str = "balanced", context: str = "") -> Verdict:
+def detect(
+    sentence: str,
+    context: str = "",
+    *,
+    lang: str | None = None,
+    profile: str | Profile = "balanced",
+    speaker: str | int | None = None,
+    model: str = "linear",
+) -> Verdict:
     """Decide whether a sentence asks something.
 
     A question mark is evidence, its absence is none; "I want to know" is evidence too. Any text gets a verdict; of a
     very long one both ends are read.
 
     Args:
-        text: the sentence, with or without marks.
+        sentence: what was said, with or without marks.
+        context: the sentence before it: one that was nothing but a wake phrase wakes for this one.
         lang: language of the session (`zh`, `en`, …); the characters decide where it is not English.
-        profile: one of `PROFILES`: how sure to be. `all` asks whatever has a word, `off` nothing.
-        context: the sentence before; the linear model does not read it.
+        profile: who may ask and how sure to be, read or as `read_profile` reads it.
+        speaker: who said it.
+        model: one of `MODELS`; all but `linear` need the extra `onnx`.
 
     Raises:
-        ValueError: there is no such profile.
+        ValueError: there is no such profile or model.
+        RagError: the extra `onnx` is needed and not installed.
 
     >>> detect("This is fine.").is_question, detect("我想知道退款要多久").is_question
     (False, True)
     """
-    if profile not in PROFILES:
-        raise ValueError(f"There is no detector profile {profile!r}; there are: {', '.join(PROFILES)}.")
-    model = default_model()
-    sentence, chinese, marked = _read(text, lang)
-    score = _score(sentence, chinese, marked)
-    asks = bool(sentence) and profile != "off"
-    if profile not in ("all", "off"):
-        asks = score >= model.header.tables["zh" if chinese else "en"].thresholds[profile]
-    return Verdict(asks, score, _reason(sentence, chinese, marked, asks, profile), model.header.model)
+    if isinstance(profile, str):
+        profile = read_profile(profile)
+    judge = model_of(model)
+    words, chinese, marked = _read(sentence, lang)
+    score = _score(judge, words, chinese, marked)
+    ruling = _ruled(words, sentence, context, profile, speaker)
+    if ruling is None:
+        asks = score >= judge.tables["zh" if chinese else "en"].thresholds[profile.name]
+        ruling = asks, reason_for(words, chinese, marked, asks)
+    return Verdict(ruling[0], score, ruling[1], judge.name)
 
 
-def thresholds(profile: str = "balanced") -> dict[str, float]:
+def _ruled(
+    words: str, sentence: str, context: str, profile: Profile, speaker: str | int | None
+) -> tuple[bool, str] | None:
+    """Verdict and reason where the profile decides whatever the score; None where the score does."""
+    if not words:
+        return False, "has no words"
+    if not profile.admits(speaker):
+        return False, "this speaker is not listened to"
+    if profile.name == "wake_phrase":
+        return _woken(sentence, context, profile.phrases)
+    return {"all": (True, "everything is asked"), "off": (False, "detection is off")}.get(profile.name)
+
+
+def _woken(sentence: str, context: str, phrases: tuple[str, ...]) -> tuple[bool, str]:
+    said, said_before = woken(sentence, phrases), woken(context, phrases)
+    if said:
+        if plain(said.rest):
+            return True, f"said to '{said.phrase}'"
+        return False, f"'{said.phrase}' waits for what is said next"
+    if said_before and not plain(said_before.rest):
+        return True, f"said after '{said_before.phrase}'"
+    return False, "said without a wake phrase"
+
+
+def thresholds(profile: str = "balanced", model: str = "linear") -> dict[str, float]:
     """The fixed probability from which on a sentence is asked, by language."""
-    return {lang: table.thresholds[profile] for lang, table in default_model().header.tables.items()}
+    return {lang: table.thresholds[profile] for lang, table in model_of(model).tables.items()}
 
 
-def score_lines(lines: Iterable[str | bytes]) -> Iterator[float]:
+def score_lines(lines: Iterable[str | bytes], model: str = "linear") -> Iterator[float]:
     """One probability for each JSON line with `text` and, if known, `lang`; in order.
 
     Raises:
         ValueError: a line is not of that form; the message names it.
     """
-    decode = _decoder().decode
+    judge, decode = model_of(model), _decoder().decode
     for number, line in enumerate(lines, 1):
         try:
             row = decode(line)
         except msgspec.MsgspecError as error:
             raise ValueError(f'Line {number} is not a JSON object with "text" and "lang": {error}') from error
-        yield _score(*_read(row.text, row.lang))
+        yield _score(judge, *_read(row.text, row.lang))
 
 
 class _Line(msgspec.Struct):
@@ -98,15 +133,7 @@ def _read(text: str, lang: str | None) -> tuple[str, bool, bool]:
     return sentence, is_chinese(sentence, lang), bool(_MARK.search(text[-200:]))
 
 
-def _score(sentence: str, chinese: bool, marked: bool) -> float:
+def _score(judge: Classifier, sentence: str, chinese: bool, marked: bool) -> float:
     if not sentence:
         return 0.0
-    return probability(default_model().log_odds(sentence, chinese, marked))
-
-
-def _reason(sentence: str, chinese: bool, marked: bool, asks: bool, profile: str) -> str:
-    if not sentence:
-        return "has no words"
-    if profile in ("all", "off"):
-        return "everything is asked" if profile == "all" else "detection is off"
-    return reason_for(sentence, chinese, marked, asks)
+    return probability(judge.log_odds(sentence, chinese, marked))

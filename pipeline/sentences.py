@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pipeline import boundaries
+from pipeline.revisions import behind, revises
+from pipeline.unmarked import Ending, Join, ending, ending_before, has_marks, words_end
 
 _LOOK_AHEAD = 64  # characters beyond the length cap that may decide about a mark before it
+_MAX_HOLD = 10.0  # seconds behind a final chunk for which somebody who goes on speaking holds a sentence open
+_MAX_INTERIMS = 128  # that are listened to behind a final chunk
+_INTERIM_CHARS = 200  # of an interim chunk that are read
+_PER_SECOND = 14.0  # characters that people speak in a second; a Chinese one counts for three
 
-EndedBy = Literal["mark", "silence", "length", "speaker", "flush"]
+EndedBy = Literal["mark", "words", "silence", "length", "speaker", "flush"]
 
 
 class Rules(NamedTuple):
@@ -31,30 +38,49 @@ class Heard(NamedTuple):
     at: float
     speaker: str | None = None
     lang: str | None = None
+    segment: str | None = None
 
 
 class Fragment(NamedTuple):
-    """The part of a chunk that belongs to the open sentence: all from character `start` on."""
+    """The part of a chunk that belongs to the open sentence: all from character `start` on.
+
+    Nothing of it does if it is `interim`, or was `revised` by the next one.
+    """
 
     heard: Heard
     start: int = 0
+    interim: bool = False
+    revised: bool = False
 
     @property
     def text(self) -> str:
         """That part, without blanks around it."""
-        return self.heard.text[self.start :].strip()
+        return "" if self.interim or self.revised else self.heard.text[self.start :].strip()
 
 
 class Open(NamedTuple):
-    """The sentence that has not ended yet."""
+    """The sentence that has not ended yet.
+
+    `punctuated` says that sentences of this session had marks; it outlives the sentence. `ending` is what its end looks
+    like; `looked` belongs to `words_end`. Interim chunks are kept, as what a cut leaves must be heard again with them.
+    """
 
     fragments: tuple[Fragment, ...] = ()
+    punctuated: bool = False
+    ending: Ending = Ending.UNSURE
+    looked: int = 0
+
+    @property
+    def latest(self) -> int:
+        """Index of the last final chunk."""
+        return next(at for at in range(len(self.fragments) - 1, -1, -1) if not self.fragments[at].interim)
 
 
 class Cut(NamedTuple):
     """One sentence. `offset` and `char` say where it ends: the last chunk of it, and the character of that chunk.
 
-    `offsets` are all chunks that hold any of it; `began_at` and `ended_at` the record times of the first and the last.
+    `offsets` are all chunks that hold any of it; `began_at` and `ended_at` the record times of the first and the last,
+    `cut_at` the one at which it was known to have ended.
     """
 
     text: str
@@ -66,6 +92,7 @@ class Cut(NamedTuple):
     lang: str | None
     began_at: float
     ended_at: float
+    cut_at: float
 
 
 def push(
@@ -87,23 +114,39 @@ def push(
     return _hear(open_, [Fragment(heard, start)], rules)
 
 
+def talk(open_: Open, heard: Heard, rules: Rules = DEFAULT_RULES) -> tuple[Open, list[Cut]]:
+    """Hear an interim chunk: nothing is cut out of it, but it says that somebody speaks on, and how.
+
+    A sentence that looks unfinished waits for its rest while it is being spoken; one that another speaker or the next
+    words show to have ended, ends.
+    """
+    return _hear(open_, [Fragment(heard._replace(text=heard.text[:_INTERIM_CHARS]), interim=True)], rules)
+
+
 def silence(open_: Open, clock: float, rules: Rules = DEFAULT_RULES) -> tuple[Open, list[Cut]]:
     """End the open sentence if nothing was heard for long enough at `clock`, seconds of record time."""
     due = deadline(open_, rules)
-    return (open_, []) if due is None or clock < due else _end(open_, "silence")
+    return (open_, []) if due is None or clock < due else _end(open_, "silence", due)
 
 
-def flush(open_: Open) -> tuple[Open, list[Cut]]:
+def flush(open_: Open, at: float | None = None) -> tuple[Open, list[Cut]]:
     """End the open sentence: nothing more comes."""
-    return _end(open_, "flush")
+    return _end(open_, "flush", at)
 
 
 def deadline(open_: Open, rules: Rules = DEFAULT_RULES) -> float | None:
     """Record time at which silence ends the open sentence; None if nothing is open."""
     if not open_.fragments:
         return None
-    wait = min(rules.min_silence, rules.max_silence) if boundaries.looks_whole(joined(open_)) else rules.max_silence
-    return open_.fragments[-1].heard.at + wait
+    heard_at = open_.fragments[open_.latest].heard.at
+    if open_.ending is Ending.WHOLE:
+        return heard_at + min(rules.min_silence, rules.max_silence)
+    due = heard_at + rules.max_silence
+    # where marks come a text without one is not whole; elsewhere it may be a question, and those are not held back
+    has_rest = open_.ending is Ending.OPEN and (open_.punctuated or has_marks(joined(open_)))
+    if has_rest and (last := open_.fragments[-1]).interim:
+        due = max(due, min(last.heard.at + rules.max_silence, heard_at + _MAX_HOLD))
+    return due
 
 
 def joined(open_: Open) -> str:
@@ -117,17 +160,51 @@ def _hear(open_: Open, fragments: list[Fragment], rules: Rules) -> tuple[Open, l
     waiting = fragments[::-1]
     while waiting:
         fragment = waiting.pop()
-        if not fragment.text:
+        if not (fragment.heard.text[fragment.start :].strip() and (open_.fragments or not fragment.interim)):
             continue
         open_, ended = _end_before(open_, fragment.heard, rules)
-        open_ = Open((*open_.fragments, fragment))
         cuts += ended
-        found = _first_cut(open_, rules)
+        if fragment.interim:
+            open_, ended = _speak_on(open_, fragment)
+            cuts += ended
+            continue
+        open_, found = _first_cut(_add(open_, fragment), rules)
         if found:
             cut, rest = found
             cuts.append(cut)
-            open_, waiting = Open(), waiting + rest[::-1]
+            open_, waiting = _after(open_, cut), waiting + rest[::-1]
     return open_, cuts
+
+
+def _speak_on(open_: Open, fragment: Fragment) -> tuple[Open, list[Cut]]:
+    """Somebody speaks behind the open sentence, if there still is one; his words may show that it has ended."""
+    if not open_.fragments or len(open_.fragments) - open_.latest > _MAX_INTERIMS:
+        return open_, []
+    text, heard = joined(open_), fragment.heard
+    ending = min(open_.ending, Ending.UNSURE)  # there was no silence
+    if not (open_.punctuated or has_marks(text)) and (found := ending_before(text, heard.text)) is not None:
+        if found is Ending.WHOLE:
+            return _end(open_, "words", heard.at)
+        ending = found
+    return open_._replace(fragments=(*open_.fragments, fragment), ending=ending), []
+
+
+def _add(open_: Open, fragment: Fragment) -> Open:
+    """Put a final fragment behind the others, or in the place of the last one if it is that segment heard better."""
+    fragments = open_.fragments
+    if fragments and revises((old := fragments[open_.latest]).heard, fragment.heard):
+        start = max(fragment.start, behind(old.heard, old.start, fragment.heard))
+        if not fragment.heard.text[start:].strip():  # nothing new, but it is done with this sentence
+            return open_._replace(fragments=(*fragments, Fragment(fragment.heard, start, revised=True)))
+        fragment, at = Fragment(fragment.heard, start), open_.latest
+        fragments = (*fragments[:at], old._replace(revised=True), *fragments[at + 1 :])
+        open_ = open_._replace(looked=0)
+    return open_._replace(fragments=(*fragments, fragment))
+
+
+def _after(open_: Open, cut: Cut) -> Open:
+    """What is left of a sentence that ended: whether the session has marks."""
+    return Open(punctuated=open_.punctuated or has_marks(cut.text))
 
 
 def _end_before(open_: Open, heard: Heard, rules: Rules) -> tuple[Open, list[Cut]]:
@@ -135,41 +212,63 @@ def _end_before(open_: Open, heard: Heard, rules: Rules) -> tuple[Open, list[Cut
     open_, cuts = silence(open_, heard.at, rules)
     speaker = _first(fragment.heard.speaker for fragment in open_.fragments)
     if None not in (speaker, heard.speaker) and speaker != heard.speaker:
-        return _end(open_, "speaker")
+        return _end(open_, "speaker", heard.at)
     return open_, cuts
 
 
-def _first_cut(open_: Open, rules: Rules) -> tuple[Cut, list[Fragment]] | None:
-    """The first sentence that is whole by a mark or by its length, and the fragments after it."""
+def _first_cut(open_: Open, rules: Rules) -> tuple[Open, tuple[Cut, list[Fragment]] | None]:
+    """The first sentence that is whole by a mark, by its words or by its length, and the fragments after it.
+
+    The state comes back with what was seen of its end.
+    """
     text, starts = boundaries.join([fragment.text for fragment in open_.fragments])
     limit = max(rules.max_chars, 1)
-    end = boundaries.mark_end(text[: limit + _LOOK_AHEAD])
+    near = text[: limit + _LOOK_AHEAD]
+    end = boundaries.mark_end(near)
     ended_by: EndedBy = "mark"
+    if end is None and not open_.punctuated and not has_marks(near):
+        ended_by = "words"
+        end, looked = words_end(near, _joins(open_, starts), open_.looked)
+        open_ = open_._replace(looked=looked)
     if (end or len(text)) > limit:
         end, ended_by = boundaries.length_end(text, limit), "length"
     if end is None:
-        return None
+        return open_._replace(ending=ending(text, open_.punctuated)), None
     last = max(index for index, start in enumerate(starts) if start < end)
-    heard, begin = open_.fragments[last]
+    heard, begin, *_ = open_.fragments[last]
     lead = len(heard.text) - begin - len(heard.text[begin:].lstrip())
     char = begin + lead + end - starts[last]
     kept = open_.fragments[: last + 1]
-    cut = _cut(kept, text[:end], char, ended_by)
-    return cut, [Fragment(heard, char), *open_.fragments[last + 1 :]]
+    cut = _cut(kept, text[:end], char, ended_by, open_.fragments[-1].heard.at)
+    rest = [fragment._replace(revised=False) for fragment in open_.fragments[last + 1 :]]
+    return open_, (cut, [Fragment(heard, char), *rest])
 
 
-def _end(open_: Open, ended_by: EndedBy) -> tuple[Open, list[Cut]]:
+def _joins(open_: Open, starts: list[int]) -> list[Join]:
+    """Where chunks meet, with the silence between them: the time that passed less that of speaking the second."""
+    joins = []
+    spoken_ones = [(fragment, start) for fragment, start in zip(open_.fragments, starts, strict=True) if fragment.text]
+    for (one, _), (two, start) in pairwise(spoken_ones):
+        spoken = sum(1 if character.isascii() else 3 for character in two.text) / _PER_SECOND
+        passed = two.heard.at - one.heard.at
+        joins.append(Join(start, passed - spoken, 2 * passed > spoken))
+    return joins
+
+
+def _end(open_: Open, ended_by: EndedBy, at: float | None = None) -> tuple[Open, list[Cut]]:
     if not open_.fragments:
         return open_, []
-    last = open_.fragments[-1].heard
-    return Open(), [_cut(open_.fragments, joined(open_), len(last.text.rstrip()), ended_by)]
+    last = open_.fragments[open_.latest].heard
+    cut = _cut(open_.fragments, joined(open_), len(last.text.rstrip()), ended_by, last.at if at is None else at)
+    return _after(open_, cut), [cut]
 
 
-def _cut(fragments: tuple[Fragment, ...], text: str, char: int, ended_by: EndedBy) -> Cut:
-    chunks = [fragment.heard for fragment in fragments]
+def _cut(fragments: tuple[Fragment, ...], text: str, char: int, ended_by: EndedBy, cut_at: float) -> Cut:
+    chunks = [fragment.heard for fragment in fragments if not fragment.interim]
     offsets = tuple(chunk.offset for chunk in chunks)
     speaker, lang = _first(chunk.speaker for chunk in chunks), _first(chunk.lang for chunk in chunks)
-    return Cut(text, offsets[-1], char, offsets, ended_by, speaker, lang, chunks[0].at, chunks[-1].at)
+    text = boundaries.without_lead(text)
+    return Cut(text, offsets[-1], char, offsets, ended_by, speaker, lang, chunks[0].at, chunks[-1].at, cut_at)
 
 
 def _first(values: Iterator[str | None]) -> str | None:

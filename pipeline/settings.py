@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
+from pipeline.cascade import MODELS
 from pipeline.errors import ConfigurationError
+from pipeline.profiles import read_profile
 from topics.catalog import Lane
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
@@ -45,14 +47,51 @@ class Settings:
     lane: Lane = _setting(Lane.LIVE, "live or bulk: the topics a stage works on")
     data_path: Path = _setting(Path("data"), "folder for the index and for what a worker remembers of itself")
     knowledge_path: Path = _setting(Path("knowledge"), "folder of documents that the local provider answers from")
-    rag_provider: str = _setting("local", "who answers: local, openai, context, or an installed provider")
+    rag_provider: str = _setting(
+        "local", "local, openai, context, dify, custom, serper, an installed one, or a chain: a,b"
+    )
     openai_api_key: str = _setting("", "key of the openai provider", secret=True)
     openai_base_url: str = _setting("https://api.openai.com/v1", "address of an OpenAI-compatible server")
     openai_model: str = _setting("gpt-4o-mini", "model of the openai provider")
-    openai_timeout: float = _setting(30.0, "seconds until its first piece, and between two pieces")
+    openai_timeout: float = _setting(30.0, "seconds until its first event, and between two events")
+    openai_api: str = _setting("chat", "chat (completions) or responses: the protocol of the openai provider")
+    openai_system_prompt: str = _setting("", "instructions to the models of openai and context, instead of ours")
+    openai_temperature: str = _setting("", "temperature for openai; empty: the model's own")
+    openai_max_tokens: int = _setting(0, "longest answer of openai in tokens; 0: the model's own limit")
     context_api_key: str = _setting("", "key of the context provider", secret=True)
     context_base_url: str = _setting("", "address of the OpenAI-compatible context provider")
-    context_timeout: float = _setting(30.0, "seconds until its first piece, and between two pieces")
+    context_model: str = _setting("", "model of the context provider; empty: the server's own choice")
+    context_timeout: float = _setting(30.0, "seconds until its first event, and between two events")
+    dify_api_key: str = _setting("", "key of the Dify app, app-…", secret=True)
+    dify_base_url: str = _setting("https://api.dify.ai/v1", "address of Dify's API")
+    dify_timeout: float = _setting(30.0, "seconds until its first event, and between two events; pings are none")
+    dify_user: str = _setting("", "user in whose name all sessions ask; empty: each session is a user of its own")
+    dify_conversation_id: str = _setting("", "conversation of DIFY_USER that new sessions go on with")
+    custom_rag_api_url: str = _setting("", "address that takes the questions of the custom provider")
+    custom_rag_api_key: str = _setting("", "its key, if it wants one", secret=True)
+    custom_rag_timeout: float = _setting(30.0, "seconds until its first event, and between two events")
+    custom_rag_answer_path: str = _setting(
+        "answer,content,response,delta,text", "where its answers hold text: dotted paths, the first that is there"
+    )
+    custom_rag_sources_path: str = _setting("sources,metadata.sources", "where they hold sources")
+    custom_rag_usage_path: str = _setting("usage,metadata.usage", "where they hold token counts")
+    search_provider: str = _setting("", "serper: web search beside RAG_PROVIDER, or alone where that is none")
+    search_routing: str = _setting(
+        "keywords", "keywords (questions with words such as latest, news, 搜索), context, fallback, never"
+    )
+    serper_api_key: str = _setting("", "key of Serper", secret=True)
+    serper_base_url: str = _setting("https://google.serper.dev", "address of Serper")
+    serper_timeout: float = _setting(10.0, "seconds for a search")
+    provider_first_piece: float = _setting(45.0, "seconds until an answer's first piece; 0: the timeouts alone")
+    provider_deadline: float = _setting(0.0, "seconds for a whole answer of one provider; 0: HANDLER_DEADLINE alone")
+    provider_breaker_failures: int = _setting(8, "failures in a row after which a provider is left alone; 0: never")
+    provider_concurrency: int = _setting(0, "answers at once of each provider, all workers together; 0: no limit")
+    provider_rate: int = _setting(0, "questions a minute to each provider, all workers together; 0: no limit")
+    provider_tokens_per_hour: int = _setting(0, "tokens of each provider an hour, all workers together; 0: no limit")
+    provider_live_share: float = _setting(0.8, "part of these limits that only the live lane may use, 0 to 1")
+    memory_turns: int = _setting(3, "earlier questions of a session with their answers that go with a new one; 0: none")
+    memory_seconds: float = _setting(900.0, "how far back a worker reads for these when it takes over a partition")
+    memory_chars: int = _setting(1000, "characters of each earlier answer that go along")
     answers_concurrency: int = _setting(32, "answers that one worker streams at the same time")
     handler_deadline: float = _setting(60.0, "seconds a stage may work on one record")
     drain_timeout: float = _setting(20.0, "seconds a stopping stage gives to running answers")
@@ -61,7 +100,17 @@ class Settings:
     sentence_min_silence: float = _setting(0.5, "seconds of silence that may end a sentence that looks whole")
     sentence_max_silence: float = _setting(1.2, "seconds of silence that end any sentence")
     sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
-    stage_port: int = _setting(0, "port of a stage's /metrics and /livez; 0: none")
+    question_profile: str = _setting("balanced", "who asks, and how sure to be: balanced, strict; speakers=A, …")
+    question_model: str = _setting("linear", "what hears questions: linear; onnx, cascade with the extra onnx")
+    batch_enabled: bool = _setting(True, "batch tasks: their REST calls, and the bulk lane's processes in `up`")
+    batch_max_concurrent: int = _setting(5, "answers that one worker of the bulk lane asks for at the same time")
+    batch_max_queue_size: int = _setting(1000, "batch tasks that may wait or run; above it a new one is refused")
+    batch_storage_path: Path = _setting(Path("batch_results"), "folder of the SQLite file with the results")
+    database_url: str = _setting(
+        "", "where results go instead, such as postgresql://user:password@host/name", secret=True
+    )
+    stage_port: int = _setting(0, "port of a stage's /metrics, /health and /livez; 0: none")
+    answers_pages: str = _setting("", "pages of answers workers elsewhere, http://host:port,…: /health shows providers")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -78,15 +127,36 @@ class Settings:
         return settings
 
     def _check(self) -> None:
-        for name in ("answers_concurrency", "sentence_max_chars", "kafka_replication"):
+        names = [field.name for field in dataclasses.fields(self)]
+        for name in (
+            "answers_concurrency",
+            "sentence_max_chars",
+            "kafka_replication",
+            "batch_max_concurrent",
+            "batch_max_queue_size",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name.upper()} must be at least 1.")
-        for name in ("handler_deadline", "drain_timeout", "commit_interval", "sentence_max_silence"):
+        for name in ("handler_deadline", "commit_interval", "sentence_max_silence"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigurationError(f"{name.upper()} must be above 0 seconds.")
+        for name in (name for name in names if name.startswith(("provider_", "memory_", "openai_max"))):
+            if not getattr(self, name) >= 0:
+                raise ConfigurationError(f"{name.upper()} must be at least 0.")
+        if self.provider_live_share > 1:
+            raise ConfigurationError("PROVIDER_LIVE_SHARE must be at most 1.")
+        for name in (name for name in names if name.endswith("_timeout")):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigurationError(f"{name.upper()} must be above 0 seconds.")
         for name in ("port", "stage_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise ConfigurationError(f"{name.upper()} must be a port: 0 to 65535.")
+        if self.question_model not in MODELS:
+            raise ConfigurationError(f"QUESTION_MODEL={self.question_model!r} is not one of: {', '.join(MODELS)}.")
+        try:
+            read_profile(self.question_profile)
+        except ValueError as exc:
+            raise ConfigurationError(f"QUESTION_PROFILE={self.question_profile!r}: {exc}") from exc
         if not self.ws_path.startswith("/"):
             raise ConfigurationError(f"WS_PATH must start with a slash, not {self.ws_path!r}.")
 

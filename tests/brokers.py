@@ -166,6 +166,7 @@ async def with_topics(broker: Broker, folder: Path) -> AsyncIterator[Settings]:
         kafka_embedded=not broker.is_real,
         topic_prefix=f"t{uuid.uuid4().hex[:8]}",
         data_path=folder / "data",
+        batch_storage_path=folder / "results",
         port=free_port(),
     )
     settings.data_path.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-first-run", "--disable-quic"),
 ]
+CONNECTED = re.compile(r"\bconnected")  # and not "disconnected"
 MISSING = "the console page is tested in Chromium: install it (Debian: apt-get install chromium)"
 
 
@@ -39,7 +41,7 @@ async def console(browser: Browser, origin: str) -> AsyncIterator[Page]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: None if request.url.startswith(origin) else wrong.append(request.url))
     await page.goto(origin)
-    await expect(page.get_by_role("status")).to_contain_text("connected")
+    await expect(page.get_by_role("status")).to_contain_text(CONNECTED)
     yield page
     await page.close()
     assert wrong == []

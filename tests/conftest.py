@@ -17,8 +17,9 @@ from ops.broker.tansu import Tansu
 from ops.ports import free_port
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
-from tests import brokers
+from tests import brokers, databases
 from tests.brokers import Broker, with_topics
+from tests.provider_table import table
 
 hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("suite")
@@ -78,6 +79,16 @@ def tansu() -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Address of a real PostgreSQL that all tests of a run share; without one the test is skipped, in CI failed."""
+    binaries = databases.find_binaries()
+    if binaries is None:
+        (pytest.fail if brokers.in_ci() else pytest.skip)(databases.MISSING)
+    with databases.postgres(binaries) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def broker(request: pytest.FixtureRequest) -> Broker:
     """A real Apache Kafka where one can be had, else the embedded broker."""
     real = brokers.find_kafka(os.environ, lambda: Path())
@@ -111,6 +122,11 @@ def _names(terminalreporter: Any, outcome: str) -> dict[str, str]:
     return {report.nodeid: _reason(report) for report in reports}
 
 
+def _runs(reports: list[Any]) -> list[Any]:
+    """Those of tests themselves, without what came before and after them."""
+    return [report for report in reports if getattr(report, "when", "") == "call"]
+
+
 def _reason(report: Any) -> str:
     if hasattr(report, "wasxfail"):
         return str(report.wasxfail)
@@ -123,6 +139,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     say = terminalreporter.write_line
     skipped, xfailed = _names(terminalreporter, "skipped"), _names(terminalreporter, "xfailed")
     without_kafka = [name for name, reason in skipped.items() if reason.startswith(brokers.MISSING)]
+    outcomes = [(report.nodeid, report.outcome) for each in terminalreporter.stats.values() for report in _runs(each)]
+    if terminalreporter.config.option.verbose >= 0 and (lines := table(outcomes)):
+        terminalreporter.section("providers")
+        say("\n".join(lines))
     terminalreporter.section("what this run stands on")
     say("broker: " + (", ".join(f"{name} {version}" for name, version in _used.items()) or "none needed"))
     for word, group in (("skipped", skipped), ("expected to fail", xfailed)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from topics.catalog import ANSWERS, QUESTIONS, SENTENCES, TRANSCRIPTS, Topic
+from topics.catalog import ANSWERS, QUESTIONS, SENTENCES, TASKS, TRANSCRIPTS, Topic
 from topics.messages import (
     Ask,
     AsrChunk,
@@ -21,6 +21,17 @@ from topics.messages import (
     Sentence,
     Stopped,
     Verdict,
+)
+from topics.tasks import (
+    TaskCancelled,
+    TaskCreated,
+    TaskFailed,
+    TaskFinished,
+    TaskPaused,
+    TaskProgress,
+    TaskPublished,
+    TaskPublishing,
+    TaskStarted,
 )
 
 _CHUNK = AsrChunk(
@@ -96,4 +107,27 @@ EXAMPLES: list[tuple[Topic, Record]] = [
     (ANSWERS, Stopped(withdrawn=["5.12"])),
     (ANSWERS, Ended()),
     (ANSWERS, Claim(epoch=3)),
+    (
+        TASKS,
+        TaskCreated(
+            name="prices",
+            created_at=1.0,
+            description="all of them",
+            total=3,
+            mode="detect",
+            options={"priority": 5, "inputs": {"a": None}},
+            request="d41d",
+            origin="texts",
+            principal="anybody",
+        ),
+    ),
+    (TASKS, TaskCreated(name="upload", created_at=1.0)),
+    (TASKS, TaskPublishing(count=1, at=1.5)),
+    (TASKS, TaskPublished(total=3, at=2.0)),
+    (TASKS, TaskStarted(at=2.0)),
+    (TASKS, TaskPaused(paused=True, at=2.5)),
+    (TASKS, TaskProgress(completed=1, failed=1, at=3.0)),
+    (TASKS, TaskFinished(completed=2, failed=1, at=4.0)),
+    (TASKS, TaskFailed(error="the gateway that wrote its texts is gone", at=4.0)),
+    (TASKS, TaskCancelled(at=4.0)),
 ]

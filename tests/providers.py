@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.scripted_openai import Reply, ScriptedOpenAI, serving
+from ops.fakes import Fakes, Reply, serving
 
 
 @dataclass
 class Scripted:
     """A running provider server and the environment that points a worker at it."""
 
-    server: ScriptedOpenAI
+    server: Fakes
     environ: Mapping[str, str]
 
     def script(self, key: str, *replies: Reply) -> None:
@@ -28,7 +28,7 @@ class Scripted:
 @asynccontextmanager
 async def scripted_provider() -> AsyncIterator[Scripted]:
     """An OpenAI-compatible server on loopback."""
-    server = ScriptedOpenAI()
+    server = Fakes()
     async with serving(server) as url:
         yield Scripted(server, {"RAG_PROVIDER": "openai", "OPENAI_API_KEY": "test", "OPENAI_BASE_URL": url})
 

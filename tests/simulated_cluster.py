@@ -221,6 +221,10 @@ class Membership:
         """The last one heard of."""
         return self.grant.generation if self.grant else 0
 
+    def share(self, topic: str) -> float:
+        """There is one partition."""
+        return 1.0
+
     def hear(self) -> None:
         """As the transport after a rebalance."""
         cluster, stage = self.worker.cluster, self.worker.stage
@@ -263,44 +267,3 @@ class Membership:
 
     async def seek_to(self, tp: TP, offset: int) -> None:
         """The read position is that of the assignment."""
-
-
-class Reader:
-    """In place of the consumer with which a writer reads back."""
-
-    def __init__(self, **_: Any) -> None:
-        self.cluster, self.at = CLUSTER.get(), 0
-
-    async def start(self) -> None:
-        """It needs no start."""
-
-    async def stop(self) -> None:
-        """And no stop."""
-
-    def assign(self, partitions: Any) -> None:
-        """It reads the output."""
-
-    def pause(self, *partitions: Any) -> None:
-        """Nothing is fetched ahead."""
-
-    def resume(self, *partitions: Any) -> None:
-        """Nor here."""
-
-    def seek(self, partition: Any, offset: int) -> None:
-        self.at = offset
-
-    async def beginning_offsets(self, partitions: Any) -> dict[Any, int]:
-        """Nothing is ever deleted."""
-        return dict.fromkeys(partitions, 0)
-
-    async def end_offsets(self, partitions: Any) -> dict[Any, int]:
-        return dict.fromkeys(partitions, len(self.cluster.input))
-
-    async def getmany(self, partition: Any, timeout_ms: int) -> dict[Any, list[Stored]]:
-        await asyncio.sleep(self.cluster.chance.choice([0.0, 0.002]))
-        batch = self.cluster.output[self.at : self.at + self.cluster.chance.randint(1, 9)]
-        self.at += len(batch)
-        return {partition: batch}
-
-    async def position(self, partition: Any) -> int:
-        return self.at

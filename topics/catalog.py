@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from topics import messages
+from topics import messages, tasks
 
 DAY = 24 * 3600.0
 
@@ -27,6 +27,7 @@ class Topic:
         records: union of the structs on it.
         foreign: whether producers outside the stages may write to it.
         retention: seconds; outputs are kept at least as long as inputs.
+        compacted: the last record of each key is kept for ever, in place of all for a while.
     """
 
     noun: str
@@ -34,6 +35,7 @@ class Topic:
     foreign: bool = False
     laned: bool = True
     retention: float = 7 * DAY
+    compacted: bool = False
 
     def on(self, lane: Lane = Lane.LIVE, prefix: str = "rag") -> str:
         """Name of the topic.
@@ -49,9 +51,12 @@ TRANSCRIPTS = Topic("transcripts", messages.Transcript, foreign=True)
 SENTENCES = Topic("sentences", messages.SentenceRecord)
 QUESTIONS = Topic("questions", messages.QuestionRecord)
 ANSWERS = Topic("answers", messages.AnswerRecord)
+TASKS = Topic("batch.tasks", tasks.TaskRecord, laned=False, compacted=True)
 DEAD_LETTERS = Topic("dead-letters", None, laned=False)
 
 RIVER = (TRANSCRIPTS, SENTENCES, QUESTIONS, ANSWERS)
+ASIDE = (TASKS, DEAD_LETTERS)  # not of a lane
+DESCRIBED = (*RIVER, TASKS)  # with a schema
 PARTITIONS = 12
 EMBEDDED_PARTITIONS = 4
 
@@ -59,7 +64,7 @@ EMBEDDED_PARTITIONS = 4
 def topic_names(prefix: str = "rag") -> list[str]:
     """Every topic of both lanes, in the order of the flow."""
     laned = [topic.on(lane, prefix) for lane in Lane for topic in RIVER]
-    return [*laned, DEAD_LETTERS.on(prefix=prefix)]
+    return [*laned, *(topic.on(prefix=prefix) for topic in ASIDE)]
 
 
 def group_of(stage: str, lane: Lane = Lane.LIVE, prefix: str = "rag") -> str:

@@ -16,6 +16,8 @@ STAGE = "rag-stage"
 ATTEMPT = "rag-attempt"
 ORIGIN = "rag-origin"  # topic/partition/offset of a dead letter
 REDRIVEN = "rag-redriven"  # place and public id of the dead letter that this comes from, having been sent again
+REPLAYED = "rag-replayed"  # session/offset of the live transcript that this is a replay of
+CARRIED = (REDRIVEN, REPLAYED)  # from a record of transcripts to all that comes of it
 
 Header = tuple[str, bytes | None]
 
@@ -64,11 +66,23 @@ def stamp(source: Source, epoch: int, origin: int) -> list[Header]:
 
 
 def redriven(headers: Iterable[Header]) -> bytes | None:
-    """The header of a record that was sent again from the dead letters; its outputs carry it too."""
-    for name, value in headers:
-        if name == REDRIVEN:
-            return value
-    return None
+    """The header of a record that was sent again from the dead letters."""
+    return next((value for name, value in headers if name == REDRIVEN), None)
+
+
+def replay_of(headers: Iterable[Header], char: int) -> str:
+    """Public id that a thing had live which comes of a replayed record and ends at its `char`; empty for others.
+
+    >>> replay_of([("rag-replayed", b"call-7/12")], 25)
+    'call-7/12.25'
+    """
+    found = next((value for name, value in headers if name == REPLAYED), None)
+    return f"{found.decode('utf-8', 'replace')}.{char}" if found else ""
+
+
+def carried(headers: Iterable[Header]) -> list[Header]:
+    """Those of a record's headers that its outputs have too."""
+    return [(name, value) for name, value in headers if name in CARRIED]
 
 
 def claim_stamp(epoch: int) -> list[Header]:

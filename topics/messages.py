@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 Mode = Literal["standard", "instant"]
-StageName = Literal["sentences", "questions", "answers"]
-EndedBy = Literal["mark", "silence", "length", "speaker", "flush"]
+StageName = Literal["sentences", "questions", "answers", "results"]
+EndedBy = Literal["mark", "words", "silence", "length", "speaker", "flush"]
 Why = Literal["ok", "error", "cancelled", "interrupted", "expired"]
 
 
@@ -19,8 +19,19 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 # -- transcripts: what anybody may write -----------------------------------------------------------------------------
 
 
+class Endpointing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When sentences of one session end, where it differs from the settings: seconds of silence, and characters."""
+
+    min_silence: Annotated[float, msgspec.Meta(ge=0, le=10)] | None = None
+    max_silence: Annotated[float, msgspec.Meta(gt=0, le=10)] | None = None
+    max_chars: Annotated[int, msgspec.Meta(ge=20, le=2000)] | None = None
+
+
 class AsrChunk(Record, tag="asr_chunk", frozen=True, kw_only=True):
-    """A piece of recognised speech. A missing `type` means this kind; a missing `is_final` means true."""
+    """A piece of recognised speech. A missing `type` means this kind; a missing `is_final` means true.
+
+    `endpointing` holds for the session from this chunk on.
+    """
 
     text: str
     is_final: bool = True
@@ -32,6 +43,7 @@ class AsrChunk(Record, tag="asr_chunk", frozen=True, kw_only=True):
     profile: str | None = None
     start_ms: float | None = None
     end_ms: float | None = None
+    endpointing: Endpointing | None = None
 
 
 class Control(Record, tag="control", frozen=True, kw_only=True):
@@ -84,7 +96,7 @@ class Sentence(Record, tag="sentence", frozen=True, kw_only=True):
     """One sentence, with the ids and offsets of the chunks that hold any of it.
 
     `latest` is the latest final text of the session when it ended; `spoken_from` and `spoken_until` are record times of
-    its first and last chunk.
+    its first and last chunk. `endpointing` is what the session asked for last.
     """
 
     text: str
@@ -97,6 +109,7 @@ class Sentence(Record, tag="sentence", frozen=True, kw_only=True):
     profile: str | None = None
     spoken_from: float = 0.0
     spoken_until: float = 0.0
+    endpointing: Endpointing | None = None
 
 
 class Question(Record, tag="question", frozen=True, kw_only=True):
@@ -161,7 +174,10 @@ class Piece(Record, tag="piece", frozen=True, kw_only=True):
 
 
 class Done(Record, tag="done", frozen=True, kw_only=True):
-    """The end of a question; `index` is the next one of its answer, `text` the whole of it."""
+    """The end of a question; `index` is the next one of its answer, `text` the whole of it.
+
+    `thread` names the conversation that the provider keeps of the session, for its next question.
+    """
 
     attempt: int
     index: int
@@ -175,6 +191,7 @@ class Done(Record, tag="done", frozen=True, kw_only=True):
     sources: list[dict[str, Any]] = []
     usage: dict[str, Any] | None = None
     timings: dict[str, float] = {}
+    thread: str = ""
 
 
 class Stopped(Record, tag="stopped", frozen=True, kw_only=True):

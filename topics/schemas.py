@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from topics.catalog import RIVER, Topic
+from topics.catalog import DESCRIBED, Topic
 
 FOLDER = Path(__file__).parent / "schemas"
 
@@ -18,14 +18,19 @@ def schema_of(topic: Topic) -> dict[str, Any]:
     if topic.foreign:
         chunk = schema["$defs"]["AsrChunk"]
         chunk["required"] = [name for name in chunk["required"] if name != "type"]
-        schema["anyOf"] = [{"$ref": f"#/$defs/{name}"} for name in schema["$defs"]]
+        schema["anyOf"] = [{"$ref": f"#/$defs/{name}"} for name in _records(schema)]
         schema.pop("discriminator", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": topic.on(), **schema}
 
 
+def _records(schema: dict[str, Any]) -> list[str]:
+    """The definitions that are records, and not parts of one."""
+    return [name for name, definition in schema["$defs"].items() if "type" in definition["properties"]]
+
+
 def files() -> dict[Path, bytes]:
     """Path and content of every schema file."""
-    return {FOLDER / f"{topic.noun}.json": _pretty(schema_of(topic)) for topic in RIVER}
+    return {FOLDER / f"{topic.noun}.json": _pretty(schema_of(topic)) for topic in DESCRIBED}
 
 
 def _pretty(schema: dict[str, Any]) -> bytes:

@@ -32,7 +32,7 @@ let counted = 0;
 const newId = () => `${prefix}-${++counted}`;
 
 let segment = newId();
-let interimAt = 0;
+let interimAt = -Infinity; // the first of a segment goes out at once
 
 function say(/** @type {string} */ text, /** @type {boolean} */ final, /** @type {Message} */ more = {}) {
   const lang = spoken === "auto" ? {} : { lang: spoken };
@@ -51,7 +51,7 @@ function typed(/** @type {string} */ text) {
 function entered(/** @type {string} */ text) {
   say(text, true);
   segment = newId();
-  interimAt = 0;
+  interimAt = -Infinity;
 }
 
 const player = new Player({

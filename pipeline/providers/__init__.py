@@ -1,6 +1,6 @@
 """Providers: whoever knows answers here, behind one protocol; see docs/providers.md."""
 
-from pipeline.providers.base import Asked, Delta, End, Provider, Turn
+from pipeline.providers.base import Asked, Delta, End, Item, Provider, Replace, Turn
 from pipeline.providers.catalog import build_provider, index_path, open_provider
 from pipeline.providers.errors import ProviderError
 from pipeline.providers.index import KnowledgeIndex
@@ -12,9 +12,11 @@ __all__ = [
     "Delta",
     "End",
     "IndexReport",
+    "Item",
     "KnowledgeIndex",
     "Provider",
     "ProviderError",
+    "Replace",
     "Turn",
     "build_index",
     "build_provider",

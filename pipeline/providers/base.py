@@ -20,7 +20,9 @@ class Asked:
     """One question.
 
     `lang` is `zh`, `en` or None (unknown: judged by the text). `context` holds earlier turns of the session, oldest
-    first. `options` come from the caller of a batch task; a provider takes what it knows.
+    first. `threads` has the conversation that each provider keeps of the session itself, by the provider's name.
+    `passages` are sources (as in `End`, with their `text`) that were found for it elsewhere, on the web for one.
+    `options` come from the caller of a batch task; a provider takes what it knows.
     """
 
     text: str
@@ -28,6 +30,8 @@ class Asked:
     session_id: str = ""
     context: Sequence[Turn] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    threads: Mapping[str, str] = field(default_factory=dict)
+    passages: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,31 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Replace:
+    """All that was said so far is void, this stands in its place; may be empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The answer is whole.
 
-    `sources` are what it rests on, each at least `n` and `title`; `usage` is what the provider counted. `found` is
-    False when the provider looked and says in the text that it has no answer.
+    `sources` are what it rests on, each at least `n` and `title`, and `url`, `file`, `lines`, `heading`, `text`,
+    `score` where they are known; `usage` has `prompt_tokens`, `completion_tokens` and `total_tokens`, and `price` with
+    `currency` where the provider says them, `estimated` where it does not count. `found` is False when the provider
+    looked and says in the text that it has no answer. `provider` is who answered, where that is not the one asked.
+    `thread` names the conversation that the provider keeps; the session's next question brings it back in `threads`.
     """
 
     sources: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, Any] | None = None
     found: bool = True
+    provider: str = ""
+    thread: str = ""
+
+
+Item = Delta | Replace | End
 
 
 @runtime_checkable
@@ -59,8 +78,8 @@ class Provider(Protocol):
     def __init__(self, settings: Any) -> None:
         """Take what is needed of the settings; no connection is opened here."""
 
-    def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
-        """Yield any number of `Delta`s and then exactly one `End`, or raise a `ProviderError`.
+    def stream(self, asked: Asked) -> AsyncGenerator[Item, None]:
+        """Yield any number of `Delta`s (and `Replace`s) and then exactly one `End`, or raise a `ProviderError`.
 
         Closing the generator (`aclose`, cancellation) ends the work on the provider's side at once. A stream is never
         begun again from inside: retrying is the caller's decision, because only he knows what was shown already.

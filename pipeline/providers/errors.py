@@ -3,10 +3,12 @@
     ProviderError               retryable says whether asking again can help
     ├── ConnectFailed           retryable: refused, unreachable, unknown host, TLS
     ├── ProviderTimeout         retryable: no connection, first piece or next piece in time
-    ├── RateLimited             retryable: 429; retry_after as the server asked
+    ├── RateLimited             retryable: 429; retry_after as the server asked; not where a paid quota is used up
     ├── ProviderUnavailable     retryable: 5xx and 408; retry_after as the server asked
     ├── StreamCut               retryable: the stream ended before the answer did
     ├── MalformedStream         retryable: what came is not the agreed format
+    ├── LeftAlone               retryable: not asked, because it failed too often of late; retry_after
+    ├── BudgetSpent             not asked, because its tokens of this hour are used up
     ├── AccessDenied            401, 403: key or rights
     ├── RequestRefused          400, 404, 422 …: this request will never work
     └── AnswerFailed            the provider said in the stream that it failed; it decides whether retryable
@@ -74,6 +76,16 @@ class MalformedStream(ProviderError):
     """What came is not the agreed format."""
 
     retryable = True
+
+
+class LeftAlone(ProviderError):
+    """The provider was not asked, because it failed too often of late."""
+
+    retryable = True
+
+
+class BudgetSpent(ProviderError):
+    """The provider was not asked, because what it may use in an hour is used up."""
 
 
 class AccessDenied(ProviderError):

@@ -10,6 +10,7 @@ from pipeline.providers.base import Asked, Delta, End, Provider
 from pipeline.providers.extracts import Extract, best, extracts
 from pipeline.providers.index import Hit, KnowledgeIndex
 from pipeline.providers.knowledge import place
+from pipeline.providers.prompts import looked_for
 from pipeline.providers.words import language
 
 NOT_FOUND = {
@@ -33,8 +34,9 @@ class LocalProvider(Provider):
 
     async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
         """Yield the quotes sentence by sentence, then a line for each citation; a search takes some ms, inline."""
-        hits = relevant(self._index.search(asked.text))
-        found = extracts(hits, self._index.weights(asked.text))
+        question = looked_for(asked)
+        hits = relevant(self._index.search(question))
+        found = extracts(hits, self._index.weights(question))
         if not found:
             yield Delta(NOT_FOUND[asked.lang if asked.lang in NOT_FOUND else language(asked.text)])
             yield End(found=False)

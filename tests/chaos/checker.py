@@ -73,7 +73,7 @@ def _sources_of_chunks(log: Log, session: str) -> dict[str, list[str]]:
     for said in log.said["sentences"]:
         if said.session == session:
             public = f"{session}/{said.source[0]}.{said.source[1]}"
-            held = [offsets[offset] for offset in said.entry.value.get("offsets", ()) if offset in offsets]
+            held = [offsets[offset] for offset in said.chunks if offset in offsets]
             for client_id in {*held, *said.entry.value.get("ids", ()), said.entry.value.get("id")}:
                 found[client_id or ""].append(public)
     return found

@@ -37,6 +37,11 @@ class Said(NamedTuple):
         """Its `type`."""
         return str(self.entry.value.get("type", "asr_chunk"))
 
+    @property
+    def chunks(self) -> list[int]:
+        """Offsets of the chunks that a sentence holds, or of the one that its stage could not handle."""
+        return [self.source[0]] if self.kind == "failed" else list(self.entry.value.get("offsets", ()))
+
 
 class Task(NamedTuple):
     """A record of a stage's input: when it came and when all that it caused was stored."""
@@ -126,7 +131,7 @@ class Log:
         instants: dict[str, list[Source]] = defaultdict(list)
         for said in self.said["sentences"]:
             time = first[said.session, said.source]
-            for offset in said.entry.value.get("offsets", ()):
+            for offset in said.chunks:
                 cut[said.session, offset] = max(cut.get((said.session, offset), 0.0), time)
             if said.kind == "control" and said.entry.value["action"] == "instant_query":
                 instants[said.session].append(said.source)

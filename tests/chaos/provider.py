@@ -6,9 +6,9 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from ops.fakes import Fakes, Reply, serving
 from tests.chaos.evidence import Call
 from tests.providers import Scripted
-from tests.scripted_openai import Reply, ScriptedOpenAI, serving
 
 PATIENCE = 4.0  # seconds that a worker waits for the next piece
 WORDS = (
@@ -27,14 +27,14 @@ WORDS = (
 FAULTS = ("status", "busy", "refused", "cut", "stop", "error", "garbage", "hang")
 
 
-class MoodyProvider(ScriptedOpenAI):
+class MoodyProvider(Fakes):
     """Every reply is drawn from the seed, the question and the number of the call."""
 
     def __init__(self, seed: int, fault_rate: float = 0.15) -> None:
         super().__init__()
         self.seed, self.fault_rate = seed, fault_rate
 
-    def _reply_to(self, question: str, call: int) -> Reply:
+    def reply_to(self, question: str, call: int) -> Reply:
         dice = random.Random(f"{self.seed} {question} {call}")
         length = dice.randint(6, 24) if call == 1 else dice.randint(1, 14)
         text = f"Answer {call}: " + " ".join(dice.choice(WORDS) for _ in range(length)) + "."

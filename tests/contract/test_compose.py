@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ops.broker.kafka import kafka_version
 from ops.cli import app
-from ops.up import STAGES
+from ops.up import BULK_STAGES, STAGES
 from pipeline.settings import Settings
 
 pytestmark = pytest.mark.contract
@@ -27,6 +27,16 @@ VARIABLES = {field.name.upper() for field in dataclasses.fields(Settings)}
 def test_each_stage_is_a_service_that_scales_by_itself() -> None:
     assert {name: OURS[name]["command"] for name in STAGES} == {name: f"worker {name}" for name in STAGES}
     assert all("ports" not in OURS[name] and "container_name" not in OURS[name] for name in STAGES)
+
+
+def test_the_bulk_lane_has_workers_of_its_own() -> None:
+    commands = [OURS[name]["command"].split() for name in ("bulk", "results")]
+    assert [word for command in commands for word in command[1:-2]] == list(BULK_STAGES)
+    assert all(command[-2:] == ["--lane", "bulk"] for command in commands)
+
+
+def test_who_writes_the_results_and_who_reads_them_share_their_folder() -> None:
+    assert all("results:/results" in OURS[name]["volumes"] for name in ("results", "gateway"))
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -57,7 +67,7 @@ def test_a_container_is_given_the_time_to_drain() -> None:
 
 def test_the_image_holds_every_package() -> None:
     copied = re.findall(r"^COPY (\w+) \1$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert copied == ["topics", "pipeline", "agents", "gateway", "ops"]
+    assert copied == ["topics", "pipeline", "storage", "agents", "gateway", "ops"]
 
 
 def test_the_example_environment_names_settings() -> None:

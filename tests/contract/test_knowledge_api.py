@@ -1,4 +1,4 @@
-"""Knowledge searched and indexed from outside, over HTTP and by the commands."""
+"""Knowledge searched and indexed from outside: over HTTP and by the commands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -100,7 +101,7 @@ async def test_a_bad_search_is_refused(http: httpx.AsyncClient, params: dict, co
 
 async def test_the_keys_and_origins_of_the_gateway_hold_here_too(settings: Settings) -> None:
     async with calling(replace(settings, api_keys="k1")) as http:
-        for method, path in (("POST", "/api/knowledge/index"), ("GET", f"/api/knowledge/search?q={QUESTION}")):
+        for method, path in (("POST", "/api/knowledge/index"), ("GET", f"/api/knowledge/search?q={quote(QUESTION)}")):
             foreign = {"X-API-Key": "k1", "Origin": "https://evil.example"}
             assert (await http.request(method, path)).status_code == 401
             assert (await http.request(method, path, headers=foreign)).status_code == 403

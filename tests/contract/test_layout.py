@@ -17,7 +17,7 @@ from ops.reference import settings_table, with_part
 pytestmark = pytest.mark.contract
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ["topics", "pipeline", "agents", "gateway", "ops"]
+PACKAGES = ["topics", "pipeline", "storage", "agents", "gateway", "ops"]
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LOCKS = [ROOT / "requirements.lock", ROOT / "requirements-dev.lock"]
 
@@ -49,7 +49,9 @@ def test_every_path_that_a_document_names_is_there() -> None:
 
 
 def test_every_module_that_the_readme_leads_through_is_there() -> None:
-    for name in re.findall(r"`((?:topics|pipeline|agents|gateway|ops)/[\w/.]*)`", (ROOT / "README.md").read_text()):
+    for name in re.findall(
+        r"`((?:topics|pipeline|storage|agents|gateway|ops)/[\w/.]*)`", (ROOT / "README.md").read_text()
+    ):
         assert (ROOT / name).exists(), name
 
 
@@ -94,7 +96,10 @@ def test_the_wheel_holds_our_packages_and_what_they_read_at_run_time(tmp_path: P
     wanted = [
         "gateway/console/index.html",
         "ops/broker/pom.xml",
+        "pipeline/models/questions.bin",
+        "pipeline/models/questions.onnx",
         "ops/examples/CREDITS.md",
+        "storage/migrations/versions/v0001_results.py",
         "topics/schemas/answers.json",
     ]
     assert [name for name in wanted if name not in names] == []

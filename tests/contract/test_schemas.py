@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.example_records import EXAMPLES
-from topics.catalog import ANSWERS, QUESTIONS, RIVER, SENTENCES, TRANSCRIPTS, Topic
+from topics.catalog import ANSWERS, DESCRIBED, QUESTIONS, SENTENCES, TRANSCRIPTS, Topic
 from topics.codec import DecodeError, decode, encode
 from topics.messages import Record
 from topics.schemas import FOLDER, files, schema_of
@@ -26,17 +26,17 @@ def test_the_files_are_those_that_the_records_give() -> None:
 
 
 def test_there_is_a_file_for_every_topic_of_the_river_and_no_other() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {f"{topic.noun}.json" for topic in RIVER}
+    assert {path.name for path in FOLDER.iterdir()} == {f"{topic.noun}.json" for topic in DESCRIBED}
 
 
-@pytest.mark.parametrize("topic", RIVER, ids=lambda topic: topic.noun)
+@pytest.mark.parametrize("topic", DESCRIBED, ids=lambda topic: topic.noun)
 def test_a_schema_is_a_valid_schema_that_names_its_topic(topic: Topic) -> None:
     schema = schema_of(topic)
     Validator.check_schema(schema)
     assert schema["title"] == topic.on()
 
 
-@pytest.mark.parametrize("topic", RIVER, ids=lambda topic: topic.noun)
+@pytest.mark.parametrize("topic", DESCRIBED, ids=lambda topic: topic.noun)
 def test_every_record_of_a_topic_has_an_example_here(topic: Topic) -> None:
     kinds = {kind.__name__ for kind in topic.records.__args__}
     assert {type(record).__name__ for where, record in EXAMPLES if where is topic} == kinds

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.chromium import chromium, console
+from tests.chromium import CONNECTED, chromium, console
 from tests.played_gateway import PlayedGateway, serving
 from topics.messages import Begin, Done, Piece, Verdict
 
@@ -118,7 +118,7 @@ async def test_the_buttons_send_pause_resume_ask_now_cancel_and_stop(page: Page,
     await gateway.came(action="stop")
     await expect(page.get_by_role("status")).to_contain_text("session ended")
     await page.get_by_role("button", name="New session").click()
-    await expect(page.get_by_role("status")).to_contain_text("connected")
+    await expect(page.get_by_role("status")).to_contain_text(CONNECTED)
     assert "session_id" not in gateway.queries[-1]
 
 

@@ -24,7 +24,7 @@ async def origin(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]
     knowledge = folder / "knowledge"
     knowledge.mkdir()
     (knowledge / "schools.md").write_text(NOTE, "utf-8")
-    settings = Settings(data_path=folder / "data", knowledge_path=knowledge, drain_timeout=5.0)
+    settings = Settings(data_path=folder / "data", knowledge_path=knowledge, drain_timeout=5.0, batch_enabled=False)
     async with up(settings, free_ports=True, log=None) as running:
         yield running.url
 

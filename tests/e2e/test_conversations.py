@@ -28,9 +28,11 @@ CONVERSATIONS = {"en": "committee.en.jsonl", "zh": "schools.zh.jsonl"}
 async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Told]]:
     """What a client was told of each conversation by a service on the embedded broker."""
     settings = Settings(
+        batch_enabled=False,
         data_path=tmp_path_factory.mktemp("data"),
         knowledge_path=ROOT / "examples" / "knowledge",
-        sentence_max_silence=20.0,  # people did not pause where this machine does
+        sentence_min_silence=20.0,  # people did not pause where this machine does
+        sentence_max_silence=20.0,
     )
     async with up(settings, free_ports=True, log=None) as service:
         yield {lang: await _hold(service.settings, name) for lang, name in CONVERSATIONS.items()}

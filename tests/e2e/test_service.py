@@ -11,12 +11,13 @@ import httpx
 import pytest
 
 from ops.broker.process import LocalBroker
+from ops.fakes import Reply
 from ops.ports import free_port
 from pipeline.settings import Settings
 from tests.client import Client, until_answered, until_ready
 from tests.providers import Scripted, scripted_provider, slow
-from tests.scripted_openai import Reply
-from tests.workers import Worker, running, until, working
+from tests.workers import Worker, running, stored, stored_until, until, working
+from topics.catalog import SENTENCES, TRANSCRIPTS
 
 pytestmark = pytest.mark.e2e
 
@@ -35,9 +36,12 @@ class Service(NamedTuple):
 
     async def gateway(self) -> Settings:
         """Start one more gateway; gives its settings."""
+        return (await self.mortal_gateway())[0]
+
+    async def mortal_gateway(self) -> tuple[Settings, Worker]:
+        """One more gateway and its process."""
         settings = dataclasses.replace(self.settings, port=free_port())
-        await self.stack.enter_async_context(running(settings, "gateway"))
-        return settings
+        return settings, await self.stack.enter_async_context(running(settings, "gateway"))
 
 
 @pytest.fixture
@@ -98,15 +102,18 @@ async def test_a_client_sees_one_answer_when_the_worker_that_gives_it_is_killed(
     assert told.indexes == list(range(len(told.indexes)))
 
 
-async def test_a_client_cut_in_the_middle_goes_on_at_another_gateway(service: Service) -> None:
+@pytest.mark.parametrize("end", ["the connection is cut", "the gateway is killed"])
+async def test_a_client_cut_in_the_middle_goes_on_at_another_gateway(service: Service, end: str) -> None:
     service.provider.script("refund", slow(LONG))
     await service.work(*STAGES)
-    one, other = await service.gateway(), await service.gateway()
+    (one, mortal), other = await service.mortal_gateway(), await service.gateway()
     await until_ready(one)
     await until_ready(other)
     async with Client.at(one) as client:
         await client.chunk("How long does a refund take?")
         await client.until("answer", "answer", "answer")
+        if end == "the gateway is killed":
+            mortal.kill()
         await client.cut()
     heard = client.told.messages
     async with Client.at(other, f"?session_id={client.session}&cursor={client.cursor}") as client:
@@ -117,6 +124,30 @@ async def test_a_client_cut_in_the_middle_goes_on_at_another_gateway(service: Se
     assert [answer["stream_index"] for answer in answers] == list(range(len(answers)))
     assert "".join(answer["content"] for answer in answers) == LONG
     assert [answer["final"] for answer in answers].count(True) == 1
+
+
+async def test_a_chunk_stored_by_a_gateway_that_was_killed_before_its_ack_is_heard_once(service: Service) -> None:
+    """The client does not know that it was stored and sends it again, with its id, to another gateway."""
+    await service.work(*STAGES)
+    (one, mortal), other = await service.mortal_gateway(), await service.gateway()
+    await until_ready(other)
+    await until_answered(one, "/livez")
+    async with Client.at(one, "?session_id=call") as client:
+        await client.chunk("Good morning everybody.", id="c1")
+        await stored_until(service.settings, TRANSCRIPTS, 1)
+        mortal.kill()
+    async with Client.at(other, "?session_id=call") as client:
+        await client.chunk("Good morning everybody.", id="c1")
+        await client.until_acks(1)
+        await client.chunk("It rains.", id="c2")
+        await stored_until(service.settings, SENTENCES, 2)
+    assert [found.record.text for found in await stored(service.settings, TRANSCRIPTS)] == [
+        "Good morning everybody.",
+        "Good morning everybody.",
+        "It rains.",
+    ]
+    sentences = [found.record.text for found in await stored(service.settings, SENTENCES)]
+    assert sentences == ["Good morning everybody.", "It rains."]
 
 
 async def test_nothing_of_a_withdrawn_answer_comes_after_instant_query_cancel_and_stop(service: Service) -> None:

@@ -38,7 +38,7 @@ async def _run(*command: str, env: dict[str, str] | None = None) -> Ended:
 
 
 async def _cli(*arguments: str, folder: Path, **variables: str) -> Ended:
-    settings = Settings(data_path=folder / "data", knowledge_path=folder, port=free_port())
+    settings = Settings(data_path=folder / "data", knowledge_path=folder, port=free_port(), batch_enabled=False)
     (folder / "note.md").write_text("# Schools\n\nRural schools get more money.\n")
     return await _run(sys.executable, "-m", "ops.cli", *arguments, env=child_environment(settings) | variables)
 
@@ -56,20 +56,20 @@ async def test_the_port_is_taken(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as taken:
         taken.listen()
         port = str(taken.getsockname()[1])
-        _is_one_line(await _cli("run", folder=tmp_path, PORT=port), f"Port {port}", "taken", "another PORT")
+        _is_one_line(await _cli("up", folder=tmp_path, PORT=port), f"Port {port}", "taken", "another PORT")
 
 
 async def test_the_host_is_none_of_this_machine(tmp_path: Path) -> None:
-    ended = await _cli("run", folder=tmp_path, HOST="192.0.2.1", API_KEYS="secret")
+    ended = await _cli("up", folder=tmp_path, HOST="192.0.2.1", API_KEYS="secret")
     _is_one_line(ended, "HOST=192.0.2.1", "Choose an address")
 
 
 async def test_the_host_would_let_everybody_in(tmp_path: Path) -> None:
-    ended = await _cli("run", folder=tmp_path, HOST="0.0.0.0")
+    ended = await _cli("up", folder=tmp_path, HOST="0.0.0.0")
     _is_one_line(ended, "HOST=0.0.0.0", "API_KEYS", "ALLOW_UNAUTHENTICATED")
 
 
-@pytest.mark.parametrize("command", [["run"], ["worker", "sentences"], ["index"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["up"], ["worker", "sentences"], ["index"]], ids=" ".join)
 async def test_the_data_folder_is_not_writable(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "file").write_text("")
     ended = await _cli(
@@ -79,20 +79,26 @@ async def test_the_data_folder_is_not_writable(tmp_path: Path, command: list[str
 
 
 async def test_the_key_is_missing(tmp_path: Path) -> None:
-    _is_one_line(await _cli("run", folder=tmp_path, RAG_PROVIDER="openai"), "OPENAI_API_KEY", "set it")
+    _is_one_line(await _cli("up", folder=tmp_path, RAG_PROVIDER="openai"), "OPENAI_API_KEY", "set it")
 
 
 async def test_the_provider_is_unknown(tmp_path: Path) -> None:
-    _is_one_line(await _cli("run", folder=tmp_path, RAG_PROVIDER="oracle"), "RAG_PROVIDER='oracle'", "local", "openai")
+    _is_one_line(await _cli("up", folder=tmp_path, RAG_PROVIDER="oracle"), "RAG_PROVIDER='oracle'", "local", "openai")
+
+
+async def test_the_question_model_needs_an_extra_that_is_not_installed(tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    ended = await _cli("up", folder=tmp_path, QUESTION_MODEL="cascade", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    _is_one_line(ended, "need onnxruntime", "pip install 'realtime-rag[onnx]'")
 
 
 async def test_the_knowledge_folder_is_not_there(tmp_path: Path) -> None:
     missing = f"{tmp_path}/missing"
-    _is_one_line(await _cli("run", folder=tmp_path, KNOWLEDGE_PATH=missing), f"KNOWLEDGE_PATH={missing}")
+    _is_one_line(await _cli("up", folder=tmp_path, KNOWLEDGE_PATH=missing), f"KNOWLEDGE_PATH={missing}")
 
 
 async def test_a_setting_is_not_of_its_type(tmp_path: Path) -> None:
-    _is_one_line(await _cli("run", folder=tmp_path, PORT="eight"), "PORT='eight'", "whole number")
+    _is_one_line(await _cli("up", folder=tmp_path, PORT="eight"), "PORT='eight'", "whole number")
 
 
 async def test_a_stage_is_unknown(tmp_path: Path, settings: Settings) -> None:
@@ -102,12 +108,12 @@ async def test_a_stage_is_unknown(tmp_path: Path, settings: Settings) -> None:
 
 
 async def test_no_kafka_is_named(tmp_path: Path) -> None:
-    _is_one_line(await _cli("worker", "sentences", folder=tmp_path), "KAFKA_BOOTSTRAP_SERVERS", "realtime-rag run")
+    _is_one_line(await _cli("worker", "sentences", folder=tmp_path), "KAFKA_BOOTSTRAP_SERVERS", "realtime-rag up")
 
 
 async def test_kafka_is_unreachable(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
-    commands = [["run"], ["topics", "create"], ["topics", "check"]]
+    commands = [["up"], ["topics", "create"], ["topics", "check"]]
     runs = [_cli(*command, folder=tmp_path, KAFKA_BOOTSTRAP_SERVERS=address) for command in commands]
     for ended in await asyncio.gather(*runs):
         _is_one_line(ended, f"KAFKA_BOOTSTRAP_SERVERS={address}", "Start it")

@@ -28,7 +28,13 @@ ROOT = Path(__file__).resolve().parents[2]
 def alone(tmp_path: Path) -> Settings:
     """Settings of a machine without a Kafka."""
     (tmp_path / "note.md").write_text("# Schools\n\nRural schools get more money from the year 2030 on.\n")
-    return Settings(data_path=tmp_path / "data", knowledge_path=tmp_path, port=free_port(), drain_timeout=5.0)
+    return Settings(
+        data_path=tmp_path / "data",
+        batch_storage_path=tmp_path / "results",
+        knowledge_path=tmp_path,
+        port=free_port(),
+        drain_timeout=5.0,
+    )
 
 
 def _children(pid: int) -> set[int]:
@@ -49,8 +55,8 @@ def _stat(pid: int) -> str:
 
 @contextmanager
 def _run(settings: Settings) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`realtime-rag run` that has said ready, and the line that said it."""
-    command = [sys.executable, "-m", "ops.cli", "run"]
+    """`realtime-rag up` that has said ready, and the line that said it."""
+    command = [sys.executable, "-m", "ops.cli", "up"]
     log = settings.data_path.parent / "run.log"
     with (
         log.open("w") as stderr,
@@ -81,7 +87,7 @@ async def test_run_says_ready_and_a_signal_stops_everything(alone: Settings, num
         broker_port = int(re.findall(r"Tansu .* at 127\.0\.0\.1:(\d+)", line)[0])
         assert httpx.get(f"http://127.0.0.1:{alone.port}/readyz", trust_env=False).status_code == 200
         children = _children(process.pid)
-        assert len(children) == 3
+        assert len(children) == 4  # broker, gateway, and the stages of each lane
         process.send_signal(number)
         assert await asyncio.to_thread(process.wait, 30) == 0
         assert _alive(children) == set()
@@ -92,7 +98,7 @@ async def test_run_says_ready_and_a_signal_stops_everything(alone: Settings, num
 async def test_nothing_of_a_killed_supervisor_stays_behind(alone: Settings) -> None:
     with _run(alone) as (process, _):
         children = _children(process.pid)
-        assert len(_alive(children)) == 3
+        assert len(_alive(children)) == 4
         process.kill()
     await _until_gone(children)
 
@@ -111,3 +117,17 @@ async def test_killed_stages_are_started_again_and_the_service_gets_ready(alone:
         assert "stages   | ended with -9, starts again in 0.5 s" in lines
     assert running.gateway.pid is None
     assert running.stages.pid is None
+
+
+async def test_a_batch_task_is_answered_on_the_embedded_broker(alone: Settings) -> None:
+    async with up(alone, free_ports=True, log=None) as running, httpx.AsyncClient(trust_env=False) as client:
+        body = {"name": "schools", "texts": ["What do rural schools get?", " "]}
+        tasks = f"{running.url}/api/batch/tasks"
+        task = (await client.post(tasks, json=body)).json()["task_id"]
+        async with asyncio.timeout(60):
+            while (found := (await client.get(f"{tasks}/{task}")).json())["status"] != "completed":
+                await asyncio.sleep(0.1)
+        results = (await client.get(f"{tasks}/{task}/results")).json()["results"]
+    assert found["progress"] == {"total": 2, "completed": 1, "failed": 1, "percentage": 100.0}
+    assert "more money" in results[0]["content"]
+    assert results[1]["error"] == "EMPTY_QUESTION"

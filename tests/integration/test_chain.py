@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
+from ops.fakes import Reply
 from pipeline.settings import Settings
 from tests.brokers import Broker, with_topics
 from tests.providers import Scripted, scripted_provider, slow
-from tests.scripted_openai import Reply
 from tests.workers import Told, dead_letters, told_until, working, write
 from topics.catalog import ANSWERS, QUESTIONS, SENTENCES, TRANSCRIPTS
 from topics.messages import AsrChunk, Control, Record

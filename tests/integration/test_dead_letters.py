@@ -16,11 +16,11 @@ from typer.testing import CliRunner, Result
 from agents.dead_letters import bury
 from ops.admin import admin_client
 from ops.cli import app
+from ops.fakes import Reply
 from pipeline.errors import RagError
 from pipeline.settings import Settings
 from tests.brokers import Broker, with_topics
 from tests.providers import Scripted, scripted_provider
-from tests.scripted_openai import Reply
 from tests.workers import Stored, dead_letters, stored, stored_until, told_until, working, write
 from topics import headers
 from topics.catalog import DEAD_LETTERS, SENTENCES, TRANSCRIPTS, Topic

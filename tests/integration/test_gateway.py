@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 
+import msgspec
 import pytest
 
 from pipeline.settings import Settings
 from tests.talker import Log, Talker, served
-from topics.messages import AnswerRecord, AsrChunk, Begin, Control, Done, Piece, Stopped, Verdict
+from topics.messages import AnswerRecord, AsrChunk, Begin, Control, Done, Endpointing, Piece, Stopped, Verdict
 
 pytestmark = pytest.mark.integration
 
 
 async def test_an_acknowledged_chunk_stands_in_the_transcripts(kafka_settings: Settings) -> None:
-    async with served(kafka_settings), Talker.at(kafka_settings, "?lang=en&profile=strict") as talker:
+    async with served(kafka_settings), Talker.at(kafka_settings, "?lang=en&profile=strict&max_silence=2.5") as talker:
         await talker.chunk("who pays?", id="c1", speaker="A", timestamp=1.5)
         assert await talker.hear() == {
             "type": "ack",
@@ -27,7 +28,7 @@ async def test_an_acknowledged_chunk_stands_in_the_transcripts(kafka_settings: S
         async with Log.of(kafka_settings) as log:
             [(_, chunk)] = await log.said(talker.session, 1)
     wanted = AsrChunk(text="who pays?", id="c1", speaker="A", timestamp=1.5, lang="en", profile="strict")
-    assert chunk == wanted
+    assert chunk == msgspec.structs.replace(wanted, endpointing=Endpointing(max_silence=2.5))
 
 
 async def test_every_message_of_an_answer_comes_once_and_in_order(kafka_settings: Settings) -> None:

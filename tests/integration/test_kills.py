@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from ops.fakes import Reply
 from pipeline.settings import Settings
 from tests.providers import Scripted, scripted_provider, slow
-from tests.scripted_openai import Reply
 from tests.workers import Stored, Worker, source_of, stored, stored_until, told_until, until, working, write, write_each
 from topics.catalog import QUESTIONS, SENTENCES, TRANSCRIPTS
 from topics.messages import AsrChunk, Sentence

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ops.fakes import Reply
 from ops.ports import free_port
 from pipeline.settings import Settings
 from tests.providers import scripted_provider
-from tests.scripted_openai import Reply
 from tests.talker import Talker, served
 from tests.workers import running, told_until, working, write
 from topics.catalog import SENTENCES, TRANSCRIPTS
@@ -75,6 +75,7 @@ async def test_stages_count_records_questions_letters_and_takeovers(kafka_settin
     assert figures["rag_takeovers_total", "answers"] == figures["rag_takeover_seconds_count", "answers"] == 4
     assert figures["rag_handler_seconds_count", "answers"] == 2
     assert figures["rag_batch_seconds_count", "sentences"] >= 1
+    assert figures["rag_sentence_wait_seconds_count", "mark"] == 3
 
 
 def lags() -> list[tuple[str, ...]]:

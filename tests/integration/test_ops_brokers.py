@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
+from aiokafka.errors import NodeNotReadyError
 
 from ops.admin import admin_client, check_topics, create_topics, topic_states
 from ops.broker.process import LocalBroker
-from pipeline.errors import BrokerError
+from pipeline.errors import BrokerAway, BrokerError
 from pipeline.settings import Settings
 from topics.catalog import SENTENCES, TRANSCRIPTS, topic_names
 
@@ -43,6 +44,13 @@ async def test_a_frozen_broker_answers_after_the_thaw(own_kafka: LocalBroker, ow
         assert not done
         own_kafka.thaw()
         assert (await sending).offset == 1
+
+
+async def test_a_broker_that_goes_away_in_the_middle_is_away_and_does_not_refuse(kafka_settings: Settings) -> None:
+    """Who can wait for it waits; only a refusal is for a person to mend."""
+    with pytest.raises(BrokerAway, match="No Kafka answers"):
+        async with admin_client(kafka_settings):
+            raise NodeNotReadyError
 
 
 async def test_topics_are_created_once_with_equal_partitions(kafka_settings: Settings) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pipeline.settings import Settings
 from tests.workers import source_of, stored_until, working, write
 from topics.catalog import SENTENCES, TRANSCRIPTS
-from topics.messages import AsrChunk, Control
+from topics.messages import AsrChunk, Control, Endpointing
 from topics.sources import Source
 
 pytestmark = pytest.mark.integration
@@ -32,3 +32,30 @@ async def test_an_open_sentence_ends_by_silence_and_an_instant_query_consumes_it
         found = {item.session: item.record for item in await stored_until(kafka_settings, SENTENCES, 2)}
     assert (found["a"].text, found["a"].ended_by) == ("and what about the price", "silence")
     assert (found["b"].action, found["b"].text) == ("instant_query", "the price is")
+
+
+async def test_what_a_session_asked_of_its_sentences_outlives_the_worker_that_heard_it(
+    kafka_settings: Settings,
+) -> None:
+    first = AsrChunk(text="alpha beta gamma delta.", endpointing=Endpointing(max_chars=20))
+    async with working(kafka_settings, "sentences") as worker:
+        await write(kafka_settings, TRANSCRIPTS, "own", [first])
+        await stored_until(kafka_settings, SENTENCES, 2)
+        assert await worker.stop() == 0
+    async with working(kafka_settings, "sentences"):
+        await write(kafka_settings, TRANSCRIPTS, "own", [AsrChunk(text="alpha beta gamma delta.")])
+        await write(kafka_settings, TRANSCRIPTS, "other", [AsrChunk(text="alpha beta gamma delta.")])
+        stored = await stored_until(kafka_settings, SENTENCES, 5)
+    texts = {session: [item.record.text for item in stored if item.session == session] for session in ("own", "other")}
+    assert texts == {"own": ["alpha beta gamma", "delta."] * 2, "other": ["alpha beta gamma delta."]}
+
+
+async def test_somebody_else_who_begins_to_speak_ends_the_sentence(kafka_settings: Settings) -> None:
+    chunks = [
+        AsrChunk(text="and the price of the", speaker="anna", endpointing=Endpointing(max_silence=10)),
+        AsrChunk(text="well", speaker="ben", is_final=False),
+    ]
+    async with working(kafka_settings, "sentences"):
+        await write(kafka_settings, TRANSCRIPTS, "a", chunks)
+        [sentence] = await stored_until(kafka_settings, SENTENCES, 1)
+    assert (sentence.record.text, sentence.record.ended_by) == ("and the price of the", "speaker")

@@ -87,7 +87,7 @@ async def test_a_running_worker_whose_input_is_recreated_does_not_begin_again_by
         await write(kafka_settings, TRANSCRIPTS, "call", [AsrChunk(text=f"Sentence {number}.") for number in range(3)])
         await stored_until(kafka_settings, SENTENCES, 3)
         await recreate(kafka_settings, TRANSCRIPTS.on(prefix=kafka_settings.topic_prefix))
-        await write(kafka_settings, TRANSCRIPTS, "other", [AsrChunk(text="Said to a new log.")])
+        await write(kafka_settings, TRANSCRIPTS, "call", [AsrChunk(text="Said to a new log.")])
         await until(lambda: worker.process.poll() is not None, seconds=60)
         assert worker.process.returncode != 0
     assert len(await stored(kafka_settings, SENTENCES)) == 3

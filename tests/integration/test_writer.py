@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
+from agents.assignment import Assignment
 from agents.writer import Writer
 from pipeline.delivery import Entry, View, fold
 from pipeline.progress import Metadata
@@ -22,12 +22,6 @@ from topics.messages import Begin, Done, Piece
 from topics.sources import Source
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
 
 
 # -- epochs ------------------------------------------------------------------------------------------------------------
@@ -84,16 +78,21 @@ async def test_only_what_was_begun_at_or_above_the_position_is_recalled(
 # -- two writers -------------------------------------------------------------------------------------------------------
 
 
-async def test_what_a_frozen_writer_adds_later_is_void_for_the_read_back(
-    kafka_settings: Settings, stack: AsyncExitStack
-) -> None:
-    await heard(kafka_settings, 1)
-    frozen = await cutter(stack, kafka_settings)
+async def frozen_and_owner(stack: AsyncExitStack, settings: Settings) -> list[tuple[Member, Assignment]]:
+    """One who wrote a sentence in time and is taken for dead, and his successor, each with the partition."""
+    await heard(settings, 1)
+    frozen = await cutter(stack, settings)
     old = await frozen.opened()
     await frozen.write(old, spoken("In time."), Source(0, 1))
     await frozen.fall_silent()
-    owner = await cutter(stack, kafka_settings)
-    new = await owner.opened()
+    owner = await cutter(stack, settings)
+    return [(frozen, old), (owner, await owner.opened())]
+
+
+async def test_what_a_frozen_writer_adds_later_is_void_for_the_read_back(
+    kafka_settings: Settings, stack: AsyncExitStack
+) -> None:
+    (frozen, old), (owner, new) = await frozen_and_owner(stack, kafka_settings)
     await frozen.write(old, spoken("Too late."), Source(0, 9))
     await owner.write(new, spoken("Said by the owner."), Source(0, 2))
     await owner.fall_silent()
@@ -106,13 +105,7 @@ async def test_what_a_frozen_writer_adds_later_is_void_for_the_read_back(
 async def test_what_a_frozen_writer_adds_later_is_void_for_the_next_stage(
     kafka_settings: Settings, stack: AsyncExitStack
 ) -> None:
-    await heard(kafka_settings, 1)
-    frozen = await cutter(stack, kafka_settings)
-    old = await frozen.opened()
-    await frozen.write(old, spoken("In time."), Source(0, 1))
-    await frozen.fall_silent()
-    owner = await cutter(stack, kafka_settings)
-    new = await owner.opened()
+    (frozen, old), (owner, new) = await frozen_and_owner(stack, kafka_settings)
     await frozen.write(old, spoken("Too late."), Source(0, 2))
     await owner.write(new, spoken("Said by the owner."), Source(0, 3))
     async with working(kafka_settings, "questions"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -34,12 +33,6 @@ from topics.sources import Source
 pytestmark = pytest.mark.integration
 
 MINUTE = 60.0
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
 
 
 # -- what is known is lost ---------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ class Assignment:
     dead = False
 
     def __init__(self) -> None:
-        self.suspicion = Suspicion(POSITION, ALONE + 1)  # the record at the position ran alone when its process died
+        self.suspicion = Suspicion(POSITION, ALONE + 2)  # the record at the position ran alone when two processes died
         self.suspicion.watch(10)
 
 

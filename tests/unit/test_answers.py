@@ -197,11 +197,17 @@ def test_attempts_of_a_later_owner_are_above_all_retries_of_an_earlier_one() -> 
     assert numbers == sorted(set(numbers))
 
 
-@given(st.integers(1, 20), st.none() | st.floats(0, 1e6))
-def test_a_backoff_is_what_the_provider_asks_for_within_our_bounds(retry: int, asked: float | None) -> None:
-    wait = backoff(retry, asked)
-    assert backoff(retry) <= wait <= LONGEST_BACKOFF
-    assert wait >= min(asked or 0.0, LONGEST_BACKOFF)
+@given(st.integers(1, 20), st.none() | st.floats(0, 1e6), st.floats(0, 1))
+def test_a_backoff_is_what_the_provider_asks_for_within_our_bounds(
+    retry: int, asked: float | None, jitter: float
+) -> None:
+    wait, own = backoff(retry, asked, jitter), backoff(retry)
+    assert own is not None
+    if asked is not None and asked > LONGEST_BACKOFF:
+        assert wait is None
+    else:
+        assert wait is not None
+        assert max(asked or 0.0, own / 2) <= wait <= LONGEST_BACKOFF
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,21 @@ def test_an_acknowledged_chunk_that_is_on_no_topic_is_lost() -> None:
     assert found(evidence)["lost"] == 1
 
 
+@pytest.mark.parametrize(("told_of", "lost"), [("s/1.0", {}), ("s/9.0", {"lost": 1})])
+def test_a_chunk_that_its_stage_could_not_handle_is_lost_unless_its_client_is_told(
+    told_of: str, lost: dict[str, int]
+) -> None:
+    evidence = clean(
+        [*told()[:5], {"type": "error", "code": "SERVER_ERROR", "question_id": told_of}, *told()[6:]],
+    )
+    failed = {"type": "failed", "stage": "sentences", "error": "e"}
+    for at, entry in enumerate(evidence.entries):
+        if entry.headers.get("rag-source") == "1.9":
+            value = {"type": "verdict", "kind": "failed"} if entry.topic == "answers" else failed
+            evidence.entries[at] = entry._replace(headers=entry.headers | {"rag-source": "1.0"}, value=value)
+    assert found(evidence) == lost
+
+
 @pytest.mark.parametrize(
     ("stage", "topic", "offset"),
     [("sentences", "sentences", 2), ("questions", "questions", 2), ("answers", "answers", 4)],

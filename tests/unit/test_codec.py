@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.example_records import EXAMPLES
-from topics.catalog import ANSWERS, QUESTIONS, RIVER, SENTENCES, TRANSCRIPTS, Topic
+from topics.catalog import ANSWERS, DESCRIBED, QUESTIONS, SENTENCES, TRANSCRIPTS, Topic
 from topics.codec import DecodeError, decode, encode
 from topics.messages import AsrChunk, Control, End, Record
 
@@ -31,7 +31,7 @@ objects = st.builds(
 broken_json = objects.map(lambda value: json.dumps(value).encode()).flatmap(
     lambda raw: st.builds(lambda at, byte: raw[:at] + byte + raw[at:], st.integers(0, len(raw)), st.binary(max_size=3))
 )
-topics = st.sampled_from(RIVER)
+topics = st.sampled_from(DESCRIBED)
 
 
 def check(topic: Topic, value: bytes | None) -> None:
@@ -66,7 +66,7 @@ def test_json_that_was_broken_is_a_record_or_a_reason(topic: Topic, value: bytes
 @pytest.mark.parametrize("prefix", [b"", b'{"text":"a","more":', b'{"type":"ask","text":"a","options":{"x":'])
 def test_deep_nesting_is_a_record_or_a_reason(prefix: bytes, depth: int) -> None:
     closing = b"}" * prefix.count(b"{")
-    for topic in RIVER:
+    for topic in DESCRIBED:
         check(topic, prefix + b"[" * depth + b"]" * depth + closing)
         check(topic, prefix + b"[" * depth)
 

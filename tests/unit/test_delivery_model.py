@@ -21,7 +21,8 @@ from pipeline.cursor import Cursor
 from pipeline.delivery import Entry, View
 from pipeline.progress import Begun, Fence, Progress
 from tests.delivery_checks import Client, check
-from tests.simulated_cluster import CLUSTER, Cluster, Reader
+from tests.simulated_cluster import CLUSTER, Cluster
+from tests.simulated_reader import Reader
 from tests.simulated_time import simulate
 from topics.messages import Control, NotAQuestion, Question, Record
 from topics.sources import Source, public_id

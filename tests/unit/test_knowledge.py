@@ -20,7 +20,7 @@ def units(text: str, file: str = "doc.md") -> list[Unit]:
     return [unit for passage in passages(text, file) for unit in passage.units]
 
 
-@pytest.mark.parametrize("module", ["words", "units", "markdown", "knowledge", "local", "openai", "http"])
+@pytest.mark.parametrize("module", ["words", "units", "markdown", "knowledge", "local"])
 def test_the_examples_in_the_docstrings_are_true(module: str) -> None:
     tried = doctest.testmod(importlib.import_module(f"pipeline.providers.{module}"))
     assert tried.attempted > 0

@@ -13,7 +13,7 @@ import pytest
 import tantivy
 
 from pipeline.errors import ConfigurationError
-from pipeline.providers import Asked, Delta, End, KnowledgeIndex, build_index
+from pipeline.providers import Asked, Delta, End, KnowledgeIndex, Turn, build_index
 from pipeline.providers.index import VERSION
 from pipeline.providers.local import LocalProvider
 
@@ -112,6 +112,15 @@ async def test_a_document_in_traditional_characters_is_found_and_quoted_as_it_st
     build_index(tmp_path / "docs", tmp_path / "index")
     _, end = await answer(tmp_path / "index", "打印机的电源怎么打开")
     assert end.sources[0]["text"] == "請先打開印表機的電源，再按設定鍵。"
+
+
+async def test_a_follow_up_is_looked_up_with_the_question_before_it(index: Path) -> None:
+    before = Turn("um so how many requests can we send on the team plan", "1,000 a minute.")
+    asked = Asked("and on the other ones?", lang="en", context=[before])
+    *_, end = [piece async for piece in LocalProvider(index).stream(asked)]
+    assert isinstance(end, End) and end.sources[0]["heading"] == "Rate limits"
+    *_, alone = [piece async for piece in LocalProvider(index).stream(Asked("and on the other ones?", lang="en"))]
+    assert isinstance(alone, End) and not alone.found
 
 
 async def test_no_answer_is_said_in_the_language_of_the_question(index: Path) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import doctest
 import time
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.question_data import Row, figures, read
-from pipeline import asked, classifier, features, grammar, questions, reasons
+from bench.question_data import Row, calibration_error, figures, read
 from pipeline.classifier import default_model, read_model
 from pipeline.questions import PROFILES, ask_of, detect, score_lines, thresholds
 
@@ -77,20 +74,21 @@ def test_a_question_mark_is_evidence_and_its_absence_is_none() -> None:
 
 def test_profiles_only_move_the_line() -> None:
     for sentence in ("how much is it", "the other one", "多少钱", "好的"):
-        asked = {profile: detect(sentence, profile=profile) for profile in PROFILES}
+        asked = {profile: detect(sentence, profile=f"{profile}; phrases=hey river") for profile in PROFILES}
         assert len({verdict.score for verdict in asked.values()}) == 1
         assert asked["eager"].is_question >= asked["balanced"].is_question >= asked["strict"].is_question
         assert asked["all"].is_question and not asked["off"].is_question
+        assert not asked["wake_phrase"].is_question
     for lang in ("en", "zh"):
         assert thresholds("eager")[lang] <= thresholds("balanced")[lang] <= thresholds("strict")[lang]
-    with pytest.raises(ValueError, match="there are: eager, balanced, strict, all, off"):
+    with pytest.raises(ValueError, match="there are: eager, balanced, strict, all, wake_phrase, off"):
         detect("how much is it", profile="bold")
 
 
 def test_the_language_follows_the_characters_unless_most_are_of_an_english_session() -> None:
-    assert detect("这个 SLA 是多少", "zh").is_question
-    assert detect("how do you say 茶 in english", "en").is_question
-    assert detect("how are you", "zh").is_question
+    assert detect("这个 SLA 是多少", lang="zh").is_question
+    assert detect("how do you say 茶 in english", lang="en").is_question
+    assert detect("how are you", lang="zh").is_question
 
 
 @pytest.mark.parametrize(
@@ -149,7 +147,7 @@ ODD += [
 def test_odd_text_gets_a_verdict_in_bounded_time(text: str) -> None:
     begun = time.perf_counter()
     for lang in (None, "en", "zh", "xx"):
-        verdict = detect(text, lang)
+        verdict = detect(text, lang=lang)
         assert 0.0 <= verdict.score <= 1.0 and verdict.reason
     assert bool(ask_of(text)) == bool(text.strip())
     assert time.perf_counter() - begun < 0.5
@@ -159,7 +157,7 @@ def test_odd_text_gets_a_verdict_in_bounded_time(text: str) -> None:
     st.text(alphabet=st.characters(), max_size=300), st.sampled_from(PROFILES), st.sampled_from([None, "en", "zh", ""])
 )
 def test_any_text_gets_a_verdict(text: str, profile: str, lang: str | None) -> None:
-    verdict = detect(text, lang, profile)
+    verdict = detect(text, lang=lang, profile=f"{profile}; phrases=hey river")
     assert 0.0 <= verdict.score <= 1.0 and verdict.reason and verdict.model
     assert bool(ask_of(text).strip()) == bool(text.strip())
 
@@ -205,15 +203,13 @@ def test_the_figures_are_means_over_sources_that_have_questions() -> None:
     assert result.false_triggers == 500.0
 
 
+def test_a_score_is_calibrated_if_so_many_are_questions() -> None:
+    assert calibration_error([(0.25, True), (0.25, False), (0.25, False), (0.25, False)]) == pytest.approx(0.0)
+    assert calibration_error([(0.9, False), (0.1, True)]) == pytest.approx(0.9)
+
+
 def test_missing_question_data_ends_with_two_and_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         read(tmp_path, "dev.jsonl.gz")
     assert ended.value.code == 2
     assert "dev.jsonl.gz is missing" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "module", [asked, classifier, features, grammar, questions, reasons], ids=lambda module: module.__name__
-)
-def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
-    assert doctest.testmod(module).failed == 0

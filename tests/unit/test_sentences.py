@@ -13,14 +13,18 @@ from hypothesis import strategies as st
 from pipeline import boundaries
 from pipeline import sentences as cutter
 from pipeline.sentences import Cut, Heard, Open, Rules, deadline, flush, joined, push, silence
+from pipeline.unmarked import has_marks
 
 pytestmark = pytest.mark.unit
 
 RULES = Rules()
+NOTHING = Open()
 
 
-def hear(chunks: list[Heard], rules: Rules = RULES, after: tuple[int, int] | None = None) -> tuple[Open, list[Cut]]:
-    state, cuts = Open(), []
+def hear(
+    chunks: list[Heard], rules: Rules = RULES, after: tuple[int, int] | None = None, state: Open = NOTHING
+) -> tuple[Open, list[Cut]]:
+    cuts = []
     for chunk in chunks:
         state, ended = push(state, chunk, rules, after)
         cuts += ended
@@ -66,8 +70,15 @@ def sentences(*texts: str) -> list[str]:
         (["Really?! Yes."], ["Really?!", "Yes."]),
         (["this goes", "on and on"], ["| this goes on and on"]),
         (["we don", "'t know"], ["| we don't know"]),
-        (["第一", "second", "third"], ["| 第一second third"]),
+        (["第一个是", "second", "third of"], ["| 第一个是second third of"]),
         (["Fine.", "。"], ["Fine.", "| 。"]),
+        (["so dr. lee paid 3.5 million. why is that?"], ["so dr. lee paid 3.5 million.", "why is that?"]),
+        (
+            ["we use e.g. kafka, i.e. a log. is it", "fast? yes."],
+            ["we use e.g. kafka, i.e. a log.", "is it fast?", "yes."],
+        ),
+        (["我们用 Kafka", "，它快吗？It is", "fast."], ["我们用 Kafka，它快吗？", "It is fast."]),
+        (["he said “is it", "on?” and left."], ["he said “is it on?” and left."]),
         (["1. Open the door. 2. Close it."], ["1. Open the door.", "2. Close it."]),
     ],
 )
@@ -79,16 +90,18 @@ def test_a_cut_names_where_it_ends_and_all_chunks_that_hold_any_of_it() -> None:
     first = Heard(7, "  how much is", 10.0, "anna", "en")
     second = Heard(9, " it?  and when", 10.4, "anna", "en")
     _, cuts = hear([first, second])
-    assert cuts == [Cut("how much is it?", 9, 4, (7, 9), "mark", "anna", "en", 10.0, 10.4)]
+    assert cuts == [Cut("how much is it?", 9, 4, (7, 9), "mark", "anna", "en", 10.0, 10.4, 10.4)]
 
 
-def test_a_question_without_marks_ends_by_silence_and_not_before() -> None:
-    state, cuts = hear([Heard(0, "我想知道退款", 1.0), Heard(1, "要多久", 2.0)])
+def test_speech_without_marks_ends_by_silence_and_not_before() -> None:
+    state, cuts = hear([Heard(0, "and the price", 1.0), Heard(1, "of the", 2.0)])
     assert cuts == [] and deadline(state) == pytest.approx(3.2)
     assert silence(state, 3.1, RULES) == (state, [])
     state, cuts = silence(state, 3.2, RULES)
-    assert state == Open()
-    assert [(cut.text, cut.ended_by, cut.offset, cut.char) for cut in cuts] == [("我想知道退款要多久", "silence", 1, 3)]
+    assert state == NOTHING
+    assert [(cut.text, cut.ended_by, cut.offset, cut.char) for cut in cuts] == [
+        ("and the price of the", "silence", 1, 6)
+    ]
     assert silence(state, 99.0, RULES) == (state, [])
 
 
@@ -103,6 +116,11 @@ def test_a_mark_that_may_be_an_end_needs_only_the_short_silence(text: str) -> No
 def test_a_pause_in_record_time_cuts_before_the_chunk_after_it() -> None:
     _, cuts = hear([Heard(0, "how much is it", 1.0), Heard(1, "it is fine.", 2.2)])
     assert [(cut.text, cut.ended_by) for cut in cuts] == [("how much is it", "silence"), ("it is fine.", "mark")]
+
+
+def test_a_mark_that_comes_after_its_sentence_has_ended_is_not_of_the_next_one() -> None:
+    _, cuts = hear([Heard(0, "退款要多久", 1.0), Heard(1, "？我想知道。", 3.0), Heard(2, "。. .5 percent.", 3.1)])
+    assert [cut.text for cut in cuts] == ["退款要多久", "我想知道。", ".5 percent."]
 
 
 def test_another_speaker_ends_the_sentence_and_an_unknown_one_does_not() -> None:
@@ -173,11 +191,11 @@ def stream(drawn: list[tuple[str, float, str | None]]) -> list[Heard]:
 
 
 def letters(texts: list[str]) -> str:
-    return "".join("".join(texts).split())
+    return "".join(character for text in texts for character in text if character.isalnum())
 
 
 @given(CHUNKS, LIMITS)
-def test_no_text_is_lost_or_doubled_and_every_chunk_is_in_a_sentence(
+def test_no_word_is_lost_or_doubled_and_every_chunk_is_in_a_sentence(
     drawn: list[tuple[str, float, str | None]], limit: int
 ) -> None:
     chunks = stream(drawn)
@@ -196,7 +214,8 @@ def test_reading_again_after_any_cut_gives_the_same_rest(
     chunks, rules = stream(drawn), Rules(max_chars=limit)
     state, cuts = hear(chunks, rules)
     for index, cut in enumerate(cuts):
-        assert hear(chunks, rules, (cut.offset, cut.char)) == (state, cuts[index + 1 :])
+        begin = Open(punctuated=any(has_marks(before.text) for before in cuts[: index + 1]))
+        assert hear(chunks, rules, (cut.offset, cut.char), begin) == (state, cuts[index + 1 :])
 
 
 @given(CHUNKS)

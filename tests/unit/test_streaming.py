@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from agents.streaming import gathered
-from pipeline.providers.base import Delta, End
+from pipeline.providers.base import Delta, End, Item, Replace
 from pipeline.providers.errors import ProviderError
 
 pytestmark = pytest.mark.unit
 
-Item = Delta | End
 LONG = 60.0  # seconds: an interval that does not pass within a test
 END = End(sources=[{"n": 1, "title": "prices"}])
 
@@ -146,3 +145,17 @@ async def test_cancelling_the_reader_closes_the_provider(provider: Provider) -> 
     await asyncio.wait({reader})
     assert reader.cancelled()
     assert provider.closed.is_set()
+
+
+async def test_what_replaces_the_text_comes_behind_the_text_that_it_replaces() -> None:
+    provider = Provider()
+    provider.say("one ", "two", Replace("three"), " four", END)
+    items = [item async for item in gathered(provider.stream(), interval=LONG)]
+    at = items.index(Replace("three"))
+    assert joined(items[:at]) == "one two"
+    assert joined(items[at + 1 :]) == " four"
+    assert items[-1] == END
+
+
+def joined(items: list[Item]) -> str:
+    return "".join(item.text for item in items if isinstance(item, Delta))

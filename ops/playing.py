@@ -1,0 +1,49 @@
+"""`realtime-rag fakes`: the fakes on a port, and what to set so that a service asks them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ops.fakes import FAULTS, Fakes, Reply, read_script
+from ops.fakes.replies import named_fault
+from ops.fakes.server import make_server
+from ops.ports import listen
+from pipeline.errors import ConfigurationError
+
+ENVIRONMENT = """\
+RAG_PROVIDER=openai OPENAI_API_KEY=any OPENAI_BASE_URL={url}
+RAG_PROVIDER=dify DIFY_API_KEY=any DIFY_BASE_URL={url}
+RAG_PROVIDER=custom CUSTOM_RAG_API_URL={url}/custom
+SEARCH_PROVIDER=serper SERPER_API_KEY=any SERPER_BASE_URL={url}"""
+
+
+async def play(port: int, script: Path | None, faults: Sequence[str]) -> int:
+    """Serve until interrupted.
+
+    Args:
+        port: on the loopback; 0: any free one.
+        script: file of `replies.read_script`.
+        faults: the nth call with a question gets the nth; after the last, that one again.
+
+    Raises:
+        ConfigurationError: the port is taken, the script cannot be read, or there is no such fault.
+    """
+    replies = _replies(script, faults)
+    with listen("127.0.0.1", port) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        print(f"fakes on {url}; a service asks them with one of\n{ENVIRONMENT.format(url=url)}")
+        print(f"Say fault:NAME in a question for a fault: {', '.join(FAULTS)}", flush=True)
+        await make_server(Fakes(replies)).serve([listener])
+    return 0
+
+
+def _replies(script: Path | None, faults: Sequence[str]) -> dict[str, list[Reply]]:
+    replies: dict[str, list[Reply]] = {"*": [named_fault(name) for name in faults] or [Reply()]}
+    if script is None:
+        return replies
+    try:
+        return replies | read_script(json.loads(script.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"The script {script} cannot be read: {exc}.") from exc

@@ -1,0 +1,35 @@
+"""Commands that train what the package comes with; they need the repository and its development packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import RagError
+
+app = typer.Typer(no_args_is_help=True, help="Train the models that come with the package.")
+MODELS = Path(__file__).parents[1] / "pipeline" / "models"
+
+
+@app.callback()
+def train() -> None:
+    """Train the models that come with the package."""
+
+
+@app.command()
+def questions(
+    data: Annotated[Path, typer.Option(help="folder with train, train_extra and dev (.jsonl.gz)")],
+    out: Annotated[Path, typer.Option(help="file to write")] = MODELS / "questions.bin",
+    seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
+) -> None:
+    """Train the linear question model, in some minutes; prints the thresholds of its profiles."""
+    try:
+        from bench.train_questions import write_model
+    except ModuleNotFoundError as exc:
+        raise RagError(
+            f"Training needs {exc.name}: run it in a checkout of the repository, after `make test` has built .venv."
+        ) from exc
+    for lang, table in write_model(data, out, seed).items():
+        print(lang, " ".join(f"{profile}={threshold:g}" for profile, threshold in table.thresholds.items()))

@@ -1,0 +1,37 @@
+"""Linear models over hashed features as they are stored: one line of JSON, then one signed byte a bucket and table."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Generic, TypeVar
+
+import msgspec
+
+Table = TypeVar("Table")
+
+
+class Header(msgspec.Struct, Generic[Table], frozen=True):
+    """The line: name and version, the number of buckets of a table (a power of two), the tables in order."""
+
+    model: str
+    buckets: int
+    tables: dict[str, Table]
+
+
+def read_weights(artefact: bytes, kind: type[Header[Table]]) -> tuple[Header[Table], dict[str, memoryview]]:
+    """Header of an artefact, and the weights of each table.
+
+    Raises:
+        ValueError: it is not of this format or cut short.
+    """
+    line, _, rest = artefact.partition(b"\n")
+    header = msgspec.json.decode(line, type=kind)
+    if len(rest) != header.buckets * len(header.tables):
+        raise ValueError(f"{header.model} is cut short: {len(rest)} bytes of weights; install the package again.")
+    whole = memoryview(rest).cast("b")
+    return header, {name: whole[i * header.buckets : (i + 1) * header.buckets] for i, name in enumerate(header.tables)}
+
+
+def installed(name: str) -> bytes:
+    """An artefact that comes with the package."""
+    return resources.files("pipeline").joinpath("models", name).read_bytes()

@@ -1,0 +1,42 @@
+"""A provider that fails again and again is seen on the worker's page and in the gateway's `/health`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import httpx
+import pytest
+
+from gateway.providers import pages_of, provider_states
+from ops.fakes import Reply
+from ops.ports import free_port
+from pipeline.settings import Settings
+from tests.providers import scripted_provider
+from tests.workers import told_until, working, write
+from topics.catalog import TRANSCRIPTS
+from topics.messages import AsrChunk
+
+pytestmark = pytest.mark.integration
+
+
+async def test_an_open_breaker_is_seen_and_the_next_provider_of_the_chain_answers(kafka_settings: Settings) -> None:
+    settings = dataclasses.replace(kafka_settings, stage_port=free_port(), provider_breaker_failures=1)
+    async with scripted_provider() as provider:
+        chain = {**provider.environ, "RAG_PROVIDER": "openai,custom", "CUSTOM_RAG_TIMEOUT": "5"}
+        chain["CUSTOM_RAG_API_URL"] = provider.environ["OPENAI_BASE_URL"] + "/custom"
+        provider.script("How", Reply(status=500), Reply("Five days."))
+        async with working(settings, "sentences", "questions", "answers", environ=chain):
+            await write(settings, TRANSCRIPTS, "call", [AsrChunk(text="How long does it take?")])
+            told = await told_until(settings, "call", "idle")
+            states = await provider_states(pages_of(settings))
+            async with httpx.AsyncClient() as http:
+                page = (await http.get(f"http://127.0.0.1:{settings.stage_port}/metrics")).text
+    assert told.text == "Five days."
+    assert told.answers[-1]["provider"] == "custom"
+    assert states == {"openai": "open", "custom": "closed"}
+    assert 'rag_provider_state{provider="openai",state="open"} 1.0' in page
+    assert 'rag_provider_answers_total{outcome="ok",provider="custom"} 1.0' in page
+
+
+async def test_a_page_that_does_not_answer_says_nothing() -> None:
+    assert await provider_states([f"http://127.0.0.1:{free_port()}"]) == {}
