@@ -169,7 +169,8 @@ async def committed(settings: Settings, hop: Hop, partition: int = 0) -> tuple[i
 
 async def commit_from_outside(settings: Settings, hop: Hop, position: int, partition: int = 0) -> None:
     """Commit a position without metadata, as an operator's tool does, while no member is there."""
-    async with AIOKafkaConsumer(**settings.kafka_client(), group_id=hop.group(settings)) as tool:
+    options = {"group_id": hop.group(settings), "enable_auto_commit": False}  # else its own position follows at the end
+    async with AIOKafkaConsumer(**settings.kafka_client(), **options) as tool:
         tp = TopicPartition(hop.reads(settings), partition)
         tool.assign([tp])
         await tool.commit({tp: position})
