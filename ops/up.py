@@ -91,11 +91,7 @@ async def up(
         await create_topics(settings)
         stages = _child("stages", ["worker", *STAGES], settings, log)
         gateway = _child("gateway", ["gateway"], settings, log)
-        bulk = (
-            _child("bulk", ["worker", *BULK_STAGES, "--lane", "bulk"], settings, log)
-            if settings.batch_enabled
-            else None
-        )
+        bulk = _child("bulk", BULK_WORKER, settings, log) if settings.batch_enabled else None
         for process in filter(None, (bulk, stages, gateway)):
             watches.append(asyncio.create_task(keep_running(process)))
             grace = GATEWAY_GRACE if process is gateway else settings.drain_timeout + 5.0
