@@ -1,6 +1,6 @@
 """Figures of the pipeline on a real Apache Kafka; `docs/benchmarks.md` says how to read them.
 
-Run: python -m bench [--quick] [--only stages|chain|sockets|restarts|isolation] [--rounds N] [--records N]
+Run: python -m bench [--quick] [--only PART] [--rounds N] [--records N] [--items N] [--lines N]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from bench import isolation, report, restarts, sockets, stages
+from bench import bulk, isolation, report, restarts, sockets, stages
 from bench.cluster import real_kafka
 from bench.layouts import CHAIN, LAYOUTS
 from bench.stages import Amount, Figures
@@ -25,7 +25,7 @@ from ops.processes import OPERATOR_ERROR, print_line
 from pipeline.errors import RagError
 from pipeline.settings import Settings
 
-PARTS = ("stages", "chain", "sockets", "restarts", "isolation")
+PARTS = ("stages", "chain", "sockets", "restarts", "isolation", "bulk")
 
 
 def arguments() -> argparse.Namespace:
@@ -35,11 +35,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round of little: shows that it works, no figures")
     parser.add_argument("--rounds", type=int, help="times that everything is measured; default 5, quick 1")
     parser.add_argument("--records", type=int, help="records of a backlog; default 200000, quick 30000")
+    parser.add_argument("--items", type=int, help="bulk items through all stages; default 20000, quick 500")
+    parser.add_argument("--lines", type=int, help="lines of an upload, and their results; default 1000000, quick 5000")
     given = parser.parse_args()
     given.rounds = given.rounds or (1 if given.quick else 5)
     given.records = given.records or (30_000 if given.quick else 200_000)
-    if given.rounds < 1 or given.records < 5000:
-        parser.error("at least 1 round and 5000 records")
+    usual = bulk.QUICK if given.quick else bulk.FULL
+    given.items, given.lines = given.items or usual.items, given.lines or usual.lines
+    if given.rounds < 1 or given.records < 5000 or min(given.items, given.lines) < 1:
+        parser.error("at least 1 round, 5000 records, 1 item and 1 line")
     return given
 
 
@@ -63,6 +67,8 @@ async def main(given: argparse.Namespace) -> None:
                 found |= await restarts.measure(settings, Path(folder), given.rounds, quick=given.quick)
             if "isolation" in parts:
                 found |= await isolation.measure(settings, Path(folder), given.rounds, quick=given.quick)
+            if "bulk" in parts:
+                found |= await bulk.measure(settings, Path(folder), bulk.Amount(given.items, given.lines))
     print(json.dumps(found))
 
 

@@ -60,11 +60,11 @@ async def _refuse_others(settings: Settings) -> None:
 
 
 def fresh(settings: Settings, folder: Path) -> Settings:
-    """Settings with topics, groups and a data folder that nobody used before."""
+    """Settings with topics, groups and folders that nobody used before."""
     prefix = f"bench-{secrets.token_hex(4)}"
     data = folder / prefix
     data.mkdir()
-    return dataclasses.replace(settings, topic_prefix=prefix, data_path=data)
+    return dataclasses.replace(settings, topic_prefix=prefix, data_path=data, batch_storage_path=data / "results")
 
 
 @asynccontextmanager

@@ -82,26 +82,35 @@ async def _measure(crowd: Crowd, running: Running, duration: float) -> Figures:
 
 
 @asynccontextmanager
-async def service(settings: Settings, *, bulk: bool = False) -> AsyncIterator[Running]:
-    """Everything as `make run` starts it, with or without the bulk lane, and a provider that answers at once."""
+async def instant_provider(settings: Settings) -> AsyncIterator[Settings]:
+    """Settings with a provider that answers at once, while it runs."""
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     provider = Process("instant", [sys.executable, "-m", "bench.instant", str(port)], environment)
-    settings = dataclasses.replace(
-        settings,
-        rag_provider="openai",
-        batch_enabled=bulk,
-        openai_api_key="none",
-        openai_base_url=f"http://127.0.0.1:{port}/v1",
-        log_level="WARNING",
-    )
     provider.start()
     try:
         await _until_answering(port)
-        async with up(settings, free_ports=True, log=None) as running:
-            yield running
+        yield dataclasses.replace(
+            settings,
+            rag_provider="openai",
+            openai_api_key="none",
+            openai_base_url=f"http://127.0.0.1:{port}/v1",
+            log_level="WARNING",
+        )
     finally:
         await provider.stop()
+
+
+@asynccontextmanager
+async def service(settings: Settings, *, bulk: bool = False) -> AsyncIterator[Running]:
+    """Everything as `make run` starts it, with or without the bulk lane, and a provider that answers at once."""
+    try:
+        async with (
+            instant_provider(dataclasses.replace(settings, batch_enabled=bulk)) as known,
+            up(known, free_ports=True, log=None) as running,
+        ):
+            yield running
+    finally:
         await delete_topics(settings, topic_names(settings.topic_prefix))
 
 
