@@ -42,8 +42,8 @@ class BulkAnswers(Answers):
         await super().stop()
 
     def group(self, session: str) -> str:
-        """The run, which for items is their task."""
-        return place_of(session).run
+        """The run, which for items is their task; sessions without one are one group, as each choice looks at all."""
+        return place_of(session).run if "/" in session else ""
 
     def choose(self, groups: Collection[str], busy: Sequence[str]) -> str | None:
         """As the tasks have it."""

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Results(Logic):
-    """Gathers what comes and stores it ten times a second; a record is done when its row is stored.
+    """Gathers what comes of all partitions and stores it ten times a second; a record is done when its row is stored.
 
     Rows that are there stay as they are, so it does no harm that a record is read again, or by two.
     """
@@ -41,6 +41,7 @@ class Results(Logic):
         self.settings = settings
         self.store: Store | None = None
         self.books: Bookkeeping | None = None
+        self._waiting: list[Unit] = []  # not stored yet
         self._troubled = False
 
     async def start(self) -> None:
@@ -56,22 +57,18 @@ class Results(Logic):
         if self.store is not None:
             await asyncio.to_thread(self.store.close)
 
-    def new_memory(self) -> list[Unit]:
-        """Records that are not stored yet."""
-        return []
-
     async def arrive(self, unit: Unit) -> bool:
         """Keep it for the next round."""
         unit.hold()
-        unit.assignment.memory.append(unit)
+        self._waiting.append(unit)
         return False
 
     async def failed(self, unit: Unit, reason: str) -> None:
         """It stands in the dead letters, and there is nobody down the river."""
 
     async def tick(self, assignment: Assignment, clock: float) -> None:
-        """Store what has come of a partition."""
-        units: list[Unit] = assignment.memory
+        """Store what has come, of all partitions at once: a transaction costs as much as hundreds of its rows."""
+        units = self._waiting = [unit for unit in self._waiting if not unit.assignment.dead]
         if not units:
             return
         assert self.store is not None and self.books is not None
@@ -84,7 +81,7 @@ class Results(Logic):
             self._troubled = True
             return
         self._troubled = False
-        assignment.memory = []
+        self._waiting = []
         for unit in units:
             unit.release()
         self.books.touch(runs)

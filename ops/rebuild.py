@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from itertools import chain
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
@@ -26,7 +25,7 @@ from topics.messages import Ask, AsrChunk
 from topics.sources import session_of
 from topics.tasks import task_of
 
-AT_ONCE = 1000  # records of one partition in a transaction
+AT_ONCE = 5000  # rows of a transaction
 
 
 class Rebuilt(NamedTuple):
@@ -78,15 +77,16 @@ async def _records(consumer: AIOKafkaConsumer, settings: Settings, topic: Topic)
 async def _answers(consumer: AIOKafkaConsumer, settings: Settings, store: Store) -> int:
     """As the stage does it: what stands below a claim is void."""
     fences: defaultdict[int, Fence] = defaultdict(Fence)
-    waiting: defaultdict[int, list[Answered]] = defaultdict(list)
+    waiting: list[Answered] = []
     count = 0
     async for raw in _records(consumer, settings, ANSWERS):
         count += 1
         if (answered := _answered(fences[raw.partition], raw)) is not None:
-            waiting[raw.partition].append(answered)
-        if len(waiting[raw.partition]) >= AT_ONCE:
-            await asyncio.to_thread(store.add, waiting.pop(raw.partition))
-    await asyncio.to_thread(store.add, list(chain.from_iterable(waiting.values())))
+            waiting.append(answered)
+        if len(waiting) >= AT_ONCE:
+            await asyncio.to_thread(store.add, waiting)
+            waiting = []
+    await asyncio.to_thread(store.add, waiting)
     return count
 
 

@@ -41,7 +41,7 @@ class Store:
     # -- projection ------------------------------------------------------------------------------
 
     def add(self, answered: Iterable[Answered]) -> set[str]:
-        """Insert the results among some records of one partition, in their order; gives the runs that they are of.
+        """Insert the results among some records, each session's in their order; gives the runs that they are of.
 
         What is there already stays as it is, so records may be read again.
         """
