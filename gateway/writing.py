@@ -20,7 +20,7 @@ from pipeline.texts import Texts, TextsError
 from storage.rows import Text
 from topics.tasks import TaskFailed, TaskMode, TaskPublished, TaskPublishing
 
-AT_ONCE = 500  # texts on their way to the broker
+AT_ONCE, CHARS_AT_ONCE = 500, 1_000_000  # texts on their way to the broker, and characters of them
 BEAT = 2.0  # seconds between two signs of life
 FINISH_WITHIN = 5.0  # seconds for what is being written when the gateway stops
 
@@ -56,7 +56,7 @@ class Writing:
         """
         count, beat = 0, time.monotonic()
         try:
-            async for some in _chunks(texts):
+            async for some in chunks(texts):
                 known = self._tasks.board.get(task)
                 if known is not None and known.has_ended:
                     return
@@ -117,12 +117,17 @@ async def parsed(texts: Texts, stream: AsyncIterator[bytes]) -> AsyncIterator[st
         yield text
 
 
-async def _chunks(texts: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+async def chunks(texts: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+    """Texts in lists of up to AT_ONCE; a list ends with the text that makes it CHARS_AT_ONCE long, so that memory is
+    bounded however long they are.
+    """  # noqa: D205
     some: list[str] = []
+    size = 0
     async for text in texts:
         some.append(text)
-        if len(some) == AT_ONCE:
+        size += len(text)
+        if len(some) == AT_ONCE or size >= CHARS_AT_ONCE:
             yield some
-            some = []
+            some, size = [], 0
     if some:
         yield some
