@@ -36,6 +36,7 @@ class Assignment:
         self.epoch = 0
         self.outputs = Outputs()
         self.highest = -1  # input offset of which the read-back found an output
+        self.held = 0  # bytes of the records that were taken and are not done
         self.memory: Any = None  # the stage's own, e.g. open sentences
         self.clock = 0.0  # highest record time taken, seconds since 1970
         self.touched = 0.0  # loop time when a record was last taken

@@ -69,6 +69,11 @@ class Clock:
                     stage.fail(exc)
 
     def of(self, assignment: Assignment) -> float:
-        """A partition's clock: the highest record time taken, and the time passed since where the log has no more."""
-        caught_up = self.stage.app.consumer.caught_up(assignment)
-        return assignment.clock + (time.monotonic() - assignment.touched if caught_up else 0.0)
+        """A partition's clock: the highest record time taken, and the time passed since where nothing more is read.
+
+        That is at the end of the log, or when so much is open that what stands behind it has no room: else the silence
+        that would end it would never come.
+        """
+        stage, consumer = self.stage, self.stage.app.consumer
+        waits = consumer.caught_up(assignment) or not (stage.undelivered or consumer.has_room(assignment))
+        return assignment.clock + (time.monotonic() - assignment.touched if waits else 0.0)

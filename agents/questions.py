@@ -18,6 +18,7 @@ from topics.headers import Stamp
 from topics.messages import Ask, NotAQuestion, Question, Record, Sentence
 from topics.sources import BEFORE_ALL, Source
 
+SAID = 1000  # characters of a sentence that a later question can lean on: more than is read of it
 LOOK_BACK = 120.0  # seconds over which a question finds the sentence that it leans on across a restart
 
 
@@ -48,7 +49,7 @@ class Last:
         """Remember what was said, from the output that came of it."""
         said = {Question: "original", NotAQuestion: "text"}.get(type(output))
         if said and has_content(text := getattr(output, said)):
-            self.said = text
+            self.said = text[-SAID:]
 
 
 class Questions(Logic):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import takewhile
 from typing import Any
 
 from msgspec import structs
@@ -63,7 +64,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.sessions = Sessions(Speech, Speech.is_idle)
-        self.speaking: dict[str, Speech] = {}  # with an open sentence
+        self.speaking: dict[str, Speech] = {}  # with an open sentence, the last heard last
 
 
 class Sentences(Logic):
@@ -158,7 +159,7 @@ class Sentences(Logic):
         for cut in cuts:
             unit = speech.held[cut.offset]
             done = [offset for offset in cut.offsets if last[offset] is cut and offset not in still]
-            sentence = _sentence(speech, cut)
+            sentence = _sentence(speech, cut, is_last=cut is cuts[-1])
             sentence_wait_seconds.labels(cut.ended_by).observe(max(0.0, cut.cut_at - cut.ended_at))
             source = Source(cut.offset, cut.char)
             await unit.emit(sentence, source, release=[speech.held.pop(offset) for offset in done])
@@ -181,6 +182,8 @@ class Sentences(Logic):
         await self._emit(speech, *flush(speech.open, unit.time))
         await unit.emit(record)
         speech.spoken = max(speech.spoken, just_below(unit.source))
+        if self.is_bulk and isinstance(record, End):  # nothing follows that could ask with it
+            speech.latest = ""
 
     async def _ask_now(self, speech: Speech, unit: Unit, control: Control) -> None:
         """The open sentence is consumed: its outcome is the question that is asked now."""
@@ -209,18 +212,23 @@ class Sentences(Logic):
         _keep(memory.speaking, unit.session, speech)
 
     async def tick(self, assignment: Assignment, clock: float) -> None:
-        """End the sentences after which it has been silent for long enough.
-
-        In the bulk lane that is when the log has been read to its end and nothing came for a while: record times are
-        those of a recording, and other sessions of the partition may have quite different ones.
-        """
+        """End the sentences after which it has been silent for long enough."""
         speaking: dict[str, Speech] = assignment.memory.speaking
+        if self.is_bulk:
+            if clock > assignment.clock:
+                await self._end_silent(speaking, time.monotonic() - BULK_SILENCE)
+            return
         for session, speech in list(speaking.items()):
-            if self.is_bulk:
-                ended = clock > assignment.clock and time.monotonic() - speech.heard_at >= BULK_SILENCE
-                await self._emit(speech, *(flush(speech.open) if ended else (speech.open, [])))
-            else:
-                await self._emit(speech, *silence(speech.open, clock, self._rules(speech)))
+            await self._emit(speech, *silence(speech.open, clock, self._rules(speech)))
+            _keep(speaking, session, speech)
+
+    async def _end_silent(self, speaking: dict[str, Speech], since: float) -> None:
+        """In the bulk lane sentences end when no more is read and nothing came for a while: record times are those of a
+        recording, and other sessions of the partition may have quite different ones. There may be very many sessions,
+        so only those that are due are looked at.
+        """  # noqa: D205
+        for session, speech in list(takewhile(lambda each: each[1].heard_at <= since, speaking.items())):
+            await self._emit(speech, *flush(speech.open))
             _keep(speaking, session, speech)
 
 
@@ -230,10 +238,9 @@ def _heard(speech: Speech, unit: Unit, chunk: AsrChunk) -> Heard:
 
 
 def _keep(speaking: dict[str, Speech], session: str, speech: Speech) -> None:
-    if speech.open.fragments:
+    speaking.pop(session, None)
+    if speech.open.fragments:  # behind the others: they are in the order in which they were heard
         speaking[session] = speech
-    else:
-        speaking.pop(session, None)
 
 
 def _passes_by(record: Record) -> bool:
@@ -245,14 +252,15 @@ def _ids_of(record: Record) -> list[str]:
     return [*([own] if own else []), *getattr(record, "ids", [])]
 
 
-def _sentence(speech: Speech, cut: Cut) -> Sentence:
+def _sentence(speech: Speech, cut: Cut, *, is_last: bool) -> Sentence:
+    """A sentence's record; of those that are cut together the last says what was heard last, which may be long."""
     ids = [speech.held[offset].record.id or "" for offset in cut.offsets]
     return Sentence(
         text=cut.text,
         ended_by=cut.ended_by,
         offsets=list(cut.offsets),
         ids=ids if any(ids) else [],
-        latest=speech.latest,
+        latest=speech.latest if is_last else "",
         lang=cut.lang,
         speaker=cut.speaker,
         profile=speech.profile,

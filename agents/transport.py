@@ -56,7 +56,7 @@ class Consumer(driver.Consumer):
 
     RebalanceListener = RebalanceListener
     commit_timeout = 5.0  # seconds, at shutdown
-    max_open = 2000  # records of one partition fetched and not done; above it we do not fetch
+    max_open, max_held = 2000, 8_000_000  # records of one partition, and their bytes; above either we do not fetch
     no_room_pause = 0.005  # seconds
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -78,14 +78,17 @@ class Consumer(driver.Consumer):
     # -- fetch -----------------------------------------------------------------------------------
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
-        room = {tp for tp in active_partitions if self._has_room(self.assignments.get(tp))}
+        room = {tp for tp in active_partitions if self.has_room(self.assignments.get(tp))}
         if not room:  # an empty set would mean "all partitions" to aiokafka
             await asyncio.sleep(self.no_room_pause)
             return None
         return await super()._getmany(room, timeout if len(room) == len(active_partitions) else 0.02)
 
-    def _has_room(self, assignment: Assignment | None) -> bool:
-        return assignment is not None and assignment.ready and assignment.progress.open() < self.max_open
+    def has_room(self, assignment: Assignment | None) -> bool:
+        """Whether more of a partition may be fetched."""
+        if assignment is None or not assignment.ready:
+            return False
+        return assignment.progress.open() < self.max_open and assignment.held < self.max_held
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """One message per partition and poll, drained by Faust's own fetcher."""

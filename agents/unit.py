@@ -42,6 +42,7 @@ class Unit:
         self.record: Any = None
         self.outcome: Outcome = "done"
         self._holds = 1
+        assignment.held += len(raw.value or b"")
 
     @property
     def time(self) -> float:
@@ -87,4 +88,5 @@ class Unit:
         self._holds -= 1
         if not self._holds and not self.assignment.dead:
             self.assignment.progress.done(self.raw.offset)
+            self.assignment.held -= len(self.raw.value or b"")
             self.stage.counts[self.outcome] += 1

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 State = TypeVar("State")
+LOOKS = 10  # busy sessions that are passed over for a new one; to pass over thousands for each would take minutes
 
 
 class Sessions(Generic[State]):
@@ -41,9 +42,11 @@ class Sessions(Generic[State]):
         return state
 
     def _forget(self) -> None:
-        for _ in range(len(self._states) - self._capacity + 1):
+        busy = 0
+        while len(self._states) >= self._capacity and busy < min(LOOKS, len(self._states)):
             session, state = next(iter(self._states.items()))
             if self._is_idle(state):
                 del self._states[session]
             else:
                 self._states.move_to_end(session)
+                busy += 1

@@ -246,6 +246,10 @@ class Membership:
         """Its reader is never behind what it was told of."""
         return True
 
+    def has_room(self, assignment: Assignment) -> bool:
+        """It is never full."""
+        return True
+
     async def committed_states(self, partitions: list[TP]) -> dict[TP, tuple[int | None, str]]:
         """As the coordinator has them."""
         return dict.fromkeys(partitions, self.worker.cluster.committed)

@@ -95,8 +95,9 @@ class Failed(Record, tag="failed", frozen=True, kw_only=True):
 class Sentence(Record, tag="sentence", frozen=True, kw_only=True):
     """One sentence, with the ids and offsets of the chunks that hold any of it.
 
-    `latest` is the latest final text of the session when it ended; `spoken_from` and `spoken_until` are record times of
-    its first and last chunk. `endpointing` is what the session asked for last.
+    `latest` is the latest final text of the session when it ended, in the last of sentences that end together;
+    `spoken_from` and `spoken_until` are record times of its first and last chunk. `endpointing` is what the session
+    asked for last.
     """
 
     text: str

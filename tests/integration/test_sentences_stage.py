@@ -34,6 +34,15 @@ async def test_an_open_sentence_ends_by_silence_and_an_instant_query_consumes_it
     assert (found["b"].action, found["b"].text) == ("instant_query", "the price is")
 
 
+async def test_a_long_chunk_is_not_repeated_in_each_of_its_sentences(kafka_settings: Settings) -> None:
+    """A transcript of an hour comes as one chunk; what was heard last stands in the last of its sentences."""
+    text = " ".join(f"This is sentence number {number}." for number in range(300))
+    async with working(kafka_settings, "sentences"):
+        await write(kafka_settings, TRANSCRIPTS, "long", [AsrChunk(text=text)])
+        stored = await stored_until(kafka_settings, SENTENCES, 300)
+    assert [item.record.latest for item in stored] == [""] * 298 + [text] * 2  # 299 at once, the last by silence
+
+
 async def test_what_a_session_asked_of_its_sentences_outlives_the_worker_that_heard_it(
     kafka_settings: Settings,
 ) -> None:

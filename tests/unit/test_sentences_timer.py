@@ -53,3 +53,14 @@ async def test_a_sentence_is_closed_by_silence(lane: Lane, since: float, clock: 
     await Sentences(Settings(lane=lane)).tick(assignment, clock)
     assert chunk.written == (["I came in by the morning"] if closes else [])
     assert ("call" in assignment.memory.speaking) is not closes
+
+
+async def test_of_many_open_sentences_only_those_are_looked_at_that_are_due() -> None:
+    assignment, chunk = waiting(at=1000.0, since=BULK_SILENCE + 1)
+    later, held = waiting(at=1000.0, since=0.0)
+    speaking = assignment.memory.speaking
+    speaking["later"] = later.memory.speaking["call"]
+    speaking["behind"] = SimpleNamespace(heard_at=0.0)  # cannot be: it was heard last; looking at it would fail
+    await Sentences(Settings(lane=Lane.BULK)).tick(assignment, 2000.1)
+    assert (chunk.written, held.written) == (["I came in by the morning"], [])
+    assert list(speaking) == ["later", "behind"]

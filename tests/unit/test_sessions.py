@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sessions import Sessions
+from pipeline.sessions import LOOKS, Sessions
 
 pytestmark = pytest.mark.unit
 
@@ -43,6 +43,20 @@ def test_once_busy_states_are_idle_the_bound_holds_again() -> None:
         sessions.of(session).clear()
     sessions.of("d")
     assert list(sessions) == ["d"]
+
+
+def test_a_new_session_looks_at_a_few_of_the_busy_ones_however_many_there_are() -> None:
+    looked: list[list[int]] = []
+
+    def is_idle(state: list[int]) -> bool:
+        looked.append(state)
+        return False
+
+    sessions = Sessions[list[int]](list, is_idle, capacity=10)
+    for number in range(1000):
+        sessions.of(str(number))
+    assert len(list(sessions)) == 1000
+    assert len(looked) <= LOOKS * 1000
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), max_size=40), st.integers(1, 4))
