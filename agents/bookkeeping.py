@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from agents.tasks import task_log, write
+from agents.tasks import started_producer, task_log, write
 from pipeline.batches import Task
 from pipeline.settings import Settings
 from storage.database import StorageError
@@ -39,8 +39,7 @@ class Bookkeeping:
 
     async def start(self) -> None:
         """Read the task events, and begin."""
-        self._producer = AIOKafkaProducer(**self._settings.kafka_client(), acks="all")
-        await self._producer.start()
+        self._producer = await started_producer(self._settings)
         self._tasks = [asyncio.create_task(self._log.run())]
         await self._log.caught_up.wait()
         self._tasks.append(asyncio.create_task(self._run()))
