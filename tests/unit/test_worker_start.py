@@ -20,8 +20,13 @@ def test_kafka_is_away_when_a_stage_asks_for_the_tasks(
 ) -> None:
     address = f"127.0.0.1:{free_port()}"
     (tmp_path / "note.md").write_text("# Schools\n\nRural schools get more money.\n")
-    folders = {"data_path": tmp_path / "data", "batch_storage_path": tmp_path, "knowledge_path": tmp_path}
-    settings = Settings(kafka_bootstrap_servers=address, lane=Lane.BULK, **folders)
+    settings = Settings(
+        kafka_bootstrap_servers=address,
+        lane=Lane.BULK,
+        data_path=tmp_path / "data",
+        batch_storage_path=tmp_path,
+        knowledge_path=tmp_path,
+    )
     assert run_worker([stage], settings) == 1
     lines = [record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("agents")]
     assert [line.getMessage().partition(":")[0] for line in lines] == ["Kafka went away while the stages started"]
