@@ -91,16 +91,19 @@ class Bookkeeping:
                 await self._write(task.id, TaskFailed(error=ABANDONED.format(task.written), at=time.time()))
 
     async def _count(self, name: str) -> None:
-        """Say how far a task is, if that changed."""
-        if (task := self._open.get(name)) is None:
+        """Say how far a task is, if that changed; one that is finished is counted again after a redrive."""
+        task = self._log.board.get(name)
+        if task is None or task.is_withdrawn:
             return
         counts = await asyncio.to_thread(self._store.counts, name)
         is_whole = "published" in task.events and sum(counts) >= (task.total or 0)
+        if counts == task.counts and (task.has_ended or not is_whole):
+            return
         if is_whole:
             at = await asyncio.to_thread(self._store.last_answer, name)
             at = at or task.events["published"].at
             await self._write(name, TaskFinished(completed=counts.completed, failed=counts.failed, at=at))
-        elif counts != task.counts:
+        elif not task.has_ended:
             await self._write(name, TaskProgress(completed=counts.completed, failed=counts.failed, at=time.time()))
 
     async def _write(self, task: str, record: TaskRecord) -> None:

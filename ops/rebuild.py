@@ -99,8 +99,8 @@ def _answered(fence: Fence, raw: Any) -> Answered | None:
     except (DecodeError, ValueError):
         return None
     session = session_of(raw.key, raw.partition, raw.offset)
-    replay_of = headers.replay_of(raw.headers, stamp.source.char)
-    return Answered(session, stamp.source, raw.partition, raw.timestamp / 1000, record, replay_of)
+    origins = headers.replay_of(raw.headers, stamp.source.char), headers.redrive_of(raw.headers)
+    return Answered(session, stamp.source, raw.partition, raw.timestamp / 1000, record, *origins)
 
 
 async def _texts(consumer: AIOKafkaConsumer, settings: Settings, store: Store) -> int:
