@@ -19,7 +19,7 @@ from topics.tasks import TaskFailed, TaskFinished, TaskProgress, TaskRecord
 
 INTERVAL = 0.25  # seconds between two progress events of a task
 SHARE = 5.0  # times as long as counting takes we wait until we count again
-ABANDONED = "who wrote its texts went away after {} of them; submit it again"
+ABANDONED = "who wrote its texts went away after {} of them; submit it again (a replay: under another name)"
 
 log = logging.getLogger(__name__)
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from msgspec import structs
-
 from agents.apps import app_on_demand, make_app
 from agents.assignment import Assignment
 from agents.logic import Logic
 from agents.metrics import sentence_wait_seconds
 from agents.unit import Unit
 from pipeline.delivery import just_below
-from pipeline.sentences import Cut, Heard, Open, Rules, flush, push, silence, talk
+from pipeline.sentences import Cut, Heard, Open, Rules, flush, push, rules_with, silence, talk
 from pipeline.sessions import Sessions
 from pipeline.settings import Settings
 from pipeline.unmarked import has_marks
@@ -146,9 +144,7 @@ class Sentences(Logic):
 
     def _rules(self, speech: Speech) -> Rules:
         """The session's own where it has any, else those of the settings."""
-        if (own := speech.endpointing) is None:
-            return self.rules
-        return self.rules._replace(**{name: value for name, value in structs.asdict(own).items() if value is not None})
+        return rules_with(self.rules, speech.endpointing)
 
     async def _emit(self, speech: Speech, open_: Open, cuts: list[Cut]) -> None:
         """Write sentences; what no open sentence holds any more is done with the last sentence that holds any of it."""

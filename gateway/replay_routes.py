@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.auth import check_operator, check_origin, principal_of
 from gateway.batch import accepted
-from gateway.replays import Asked, Replays
+from gateway.replay_wish import Asked
+from gateway.replays import Replays
 from pipeline.settings import Settings
 
 

@@ -10,16 +10,14 @@ import json
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pyarrow.parquet as parquet
 import pytest
 
 from ops.fakes import Reply
 from ops.ports import free_port
 from pipeline.batches import SILENT
-from tests.batch_service import Batch, problem, run
+from tests.batch_service import Batch, eventually_created, problem, run
 from tests.talker import Talker
 from tests.workers import running, write
 from topics.catalog import TASKS
@@ -182,16 +180,3 @@ async def test_a_request_that_is_repeated_after_its_gateway_died_is_finished_by_
     assert again.json()["task_id"] == first
     task = await batch.ended(first)
     assert (task["status"], task["progress"]["completed"]) == ("completed", 3000)
-
-
-async def eventually_created(http: httpx.AsyncClient, url: str, body: Any, headers: Any) -> str:
-    """The task's id, from a gateway that is just starting."""
-    async with asyncio.timeout(40):
-        while True:
-            try:
-                answer = await http.post(url, json=body, headers=headers)
-                if answer.status_code == 201:
-                    return str(answer.json()["task_id"])
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,16 +16,19 @@ from aiokafka import TopicPartition
 
 from ops.admin import admin_client
 from ops.fakes import Reply
+from ops.ports import free_port
 from ops.rebuild import rebuild
+from pipeline.batches import SILENT
 from storage.store import Store
-from tests.batch_service import Batch, gateway, run
+from tests.batch_service import Batch, eventually_created, gateway, run
 from tests.brokers import Broker, with_topics
 from tests.providers import scripted_provider
 from tests.talker import Talker
-from tests.workers import Tail, Worker, running, working, write
-from topics.catalog import ANSWERS, RIVER, TRANSCRIPTS, group_of
+from tests.workers import Tail, Worker, running, stored, working, write
+from topics.catalog import ANSWERS, RIVER, SENTENCES, TASKS, TRANSCRIPTS, Lane, group_of
 from topics.messages import AsrChunk, Control, Done, End
 from topics.sources import public_id
+from topics.tasks import TaskPublishing
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -151,6 +155,7 @@ async def test_a_replay_is_of_one_session_or_of_offsets(live: Replayed) -> None:
         {"session": "call", "run": "a/b"},
         {"session": "call", "rate": 0},
         {"session": "call", "profile": "psychic"},
+        {"session": "call", "detector": "huge"},
         {"session": "call", "colour": "red"},
     ],
     ids=json.dumps,
@@ -176,6 +181,26 @@ async def test_live_clients_are_answered_while_a_replay_is_written_and_hear_noth
         assert {message["session_id"] for message in heard if "session_id" in message} <= {"visitor"}
 
 
+async def test_a_replay_whose_gateway_died_on_the_way_fails_visibly_and_another_one_is_complete(live: Replayed) -> None:
+    """The last sign of life of the dead one is put into the past, so that nobody has to wait for its silence."""
+    settings = dataclasses.replace(live.batch.settings, port=free_port())
+    bulk = dataclasses.replace(settings, lane=Lane.BULK)
+    async with running(settings, "gateway") as mortal, Tail.of(bulk, TRANSCRIPTS) as tail:
+        url = f"http://127.0.0.1:{settings.port}/api/replays"
+        await eventually_created(live.batch.http, url, {"session": "call", "run": "cut", "rate": 1})
+        await tail.until(lambda found: any(one.session == "cut/call" for one in found))
+        mortal.kill()
+    await write(settings, TASKS, "cut/publishing", [TaskPublishing(count=1, at=time.time() - 2 * SILENT)])
+    task = await live.batch.ended("cut")
+    assert task["status"] == "failed" and "under another name" in task["error_message"]
+
+    whole = await live.replay(session="call", run="whole")
+    assert (whole["status"], whole["progress"]["completed"]) == ("completed", 1)
+    results = (await live.batch.results("whole"))["results"]
+    of = [result["metadata"]["replay_of"] for result in results]
+    assert sorted(of) == sorted(name for name in live.answered if name.startswith("call/"))
+
+
 async def test_a_run_has_its_name_alone(live: Replayed) -> None:
     first = await live.batch.http.post("/api/replays", json={"session": "nobody", "run": "taken"})
     assert (await live.batch.ended(first.json()["task_id"]))["progress"]["total"] == 0
@@ -189,6 +214,16 @@ async def test_only_the_first_key_may_replay_what_others_said(live: Replayed) ->
         refused = await http.post("/api/replays", json=body, headers={"X-API-Key": "second"})
         assert refused.status_code == 403
         assert (await http.post("/api/replays", json=body, headers={"X-API-Key": "first"})).status_code == 200
+
+
+async def test_another_model_hears_a_replay(live: Replayed) -> None:
+    asked = {"session": "call", "detector": "onnx"}
+    told = (await live.batch.http.post("/api/replays", json={**asked, "dry_run": True})).json()
+    await live.replay(**asked, run="transformer")
+    assert len(await live.results("transformer")) == told["questions"]
+    bulk = dataclasses.replace(live.batch.settings, lane=Lane.BULK)
+    sentences = [one.record for one in await stored(bulk, SENTENCES) if one.session == "transformer/call"]
+    assert {getattr(record, "profile", None) for record in sentences} >= {"model=onnx"}
 
 
 async def test_a_shell_replays_with_another_detector(live: Replayed, tmp_path: Path) -> None:
