@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from gateway.batch import Options
 from pipeline.cascade import MODELS
+from pipeline.comparison import LIVE
 from pipeline.profiles import read_profile
 from pipeline.replays import Range, parse_offsets
 
@@ -52,6 +53,8 @@ class Asked(BaseModel):
             raise ValueError("say what to replay: session, from, to or offsets")
         if self.offsets:
             parse_offsets(self.offsets)
+        if self.run == LIVE:
+            raise ValueError(f"run: {LIVE!r} is what was answered live; choose another name")
         return self
 
     def range(self) -> Range:

@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from gateway.auth import ANYBODY
 from gateway.batch import Batch
-from gateway.log_range import read_range, starts
+from gateway.log_range import range_reader, read_range, starts
 from gateway.problems import Problem
 from gateway.replay_wish import Asked
 from gateway.writing import AT_ONCE, BEAT
@@ -51,7 +51,7 @@ class Replays:
             Problem: 422, there is no such partition; 503, Kafka does not answer.
         """
         replay, estimate = Replay("", *asked.listening()), await self._estimate(asked)
-        reading = Reading(self.settings, asked.range(), await self._partitions(asked), replay)
+        reading = Reading(self.settings, asked.range(), await self.partitions(asked.range()), replay)
         try:
             async with aclosing(reading.run()) as records:
                 async for offset, written in records:
@@ -86,7 +86,7 @@ class Replays:
             Problem: 409, the run exists; 422, there is no such partition; 429, too many tasks wait; 503.
         """
         run = asked.run or f"replay-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:4]}"
-        partitions = await self._partitions(asked)
+        partitions = await self.partitions(asked.range())
         await self.batch.check_unused(run)
         options = asked.options.model_dump(exclude_unset=True, exclude={"mode"})
         created = TaskCreated(
@@ -97,13 +97,15 @@ class Replays:
             options=options | ({"provider": asked.provider} if asked.provider else {}),
             origin="replay",
             principal="" if principal == ANYBODY else principal,
+            range=asked.range().given(),
         )
         task = await self.batch.create_named(run, created, principal)
         self.batch.writing.track(run, self._write(run, asked, partitions))
         return task
 
-    async def _partitions(self, asked: Asked) -> Collection[int]:
-        topic, wanted = TRANSCRIPTS.on(prefix=self.settings.topic_prefix), asked.range().partition
+    async def partitions(self, of: Range) -> Collection[int]:
+        """Where a range stands; raises Problem 422, there is no such partition; 503."""
+        topic, wanted = TRANSCRIPTS.on(prefix=self.settings.topic_prefix), of.partition
         try:
             there: set[int] = await (await self.batch.tasks.producer()).partitions_for(topic)
         except (KafkaError, OSError) as exc:
@@ -180,17 +182,11 @@ class Reading:
         Raises:
             KafkaError, BrokerError: the broker does not give them.
         """
-        options = {"enable_auto_commit": False, "auto_offset_reset": "none"}
-        waits = {"fetch_max_wait_ms": self._settings.fetch_wait_ms}
-        consumer = AIOKafkaConsumer(**self._settings.kafka_client(), **options, **waits)  # in no group
-        try:
-            await consumer.start()
+        async with range_reader(self._settings) as consumer:
             async for raw in read_range(consumer, await self._starts(consumer)):
                 yield raw.offset, self._take(raw)
                 if self._range.last is not None and raw.offset >= self._range.last:
                     return
-        finally:
-            await consumer.stop()
 
     async def _starts(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         topic = TRANSCRIPTS.on(prefix=self._settings.topic_prefix)

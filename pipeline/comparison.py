@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any, Literal, NamedTuple
 
+LIVE = "live"  # instead of a run: what was answered live to the other one, a replay
 _HAN = "\u3400-\u9fff\uf900-\ufaff"
 _WORDS = re.compile(rf"[{_HAN}]|[^\W{_HAN}]+|\s+|.", re.DOTALL)
 _MOST = 3000  # words of a text that are compared one by one

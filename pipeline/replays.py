@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import structs
 
@@ -33,6 +33,14 @@ class Range(NamedTuple):
     partition: int | None = None
     first: int = 0
     last: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The parts that are given, by name.
+
+        >>> Range(session="call-7", first=3).given()
+        {'session': 'call-7', 'first': 3}
+        """
+        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
 
     def holds(self, session: str, partition: int, offset: int, at: float) -> bool:
         """Whether a record belongs to it."""

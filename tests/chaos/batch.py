@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from ops.broker.process import LocalBroker
 from pipeline.settings import Settings
-from tests.chaos.cluster import PARTITIONS, Cluster, Slot
+from tests.chaos.cluster import PARTITIONS, WORKERS, Cluster, Slot
 from tests.chaos.customer import Customer
 from tests.chaos.evidence import Evidence
 from tests.chaos.faults import Chaos
@@ -105,9 +105,15 @@ class BatchChaos(Chaos):
 
 
 async def run_batch(
-    seed: int, items: int, kills: int, broker: LocalBroker, folder: Path, tell: Callable[[str], None]
+    seed: int,
+    items: int,
+    kills: int,
+    broker: LocalBroker,
+    folder: Path,
+    tell: Callable[[str], None],
+    workers: int = WORKERS,
 ) -> Outcome:
-    """A batch of so many items on a started broker that nobody else uses, with so many SIGKILLs.
+    """A batch of so many items on a started broker that nobody else uses, with so many workers a stage and SIGKILLs.
 
     Logs of the processes and the evidence go into the folder.
     """
@@ -121,7 +127,7 @@ async def run_batch(
     )
     began, evidence, steady = time.monotonic(), Evidence(), SteadyProvider(seed)
     async with provider_with(steady) as provider:
-        cluster = Cluster(settings, broker, provider.environ, (*STAGES, "results"))
+        cluster = Cluster(settings, broker, provider.environ, (*STAGES, "results"), workers)
         async with cluster.running():
             async with asyncio.timeout(READY_WITHIN):
                 while cluster.starting():

@@ -83,16 +83,21 @@ class Slot:
 
 
 class Cluster:
-    """All slots, those of the stages on the settings' lane, and the broker under them."""
+    """All slots, those of so many workers of each stage on the settings' lane, and the broker under them."""
 
     def __init__(
-        self, settings: Settings, broker: LocalBroker, environ: Mapping[str, str], stages: Sequence[str] = NAMES
+        self,
+        settings: Settings,
+        broker: LocalBroker,
+        environ: Mapping[str, str],
+        stages: Sequence[str] = NAMES,
+        workers: int = WORKERS,
     ) -> None:
         self.settings, self.broker = settings, broker
         self.slots: dict[str, Slot] = {}
         for stage in stages:
             for number in range(MOST):
-                self._add(f"{stage}-{number}", ("worker", stage), environ, wanted=number < WORKERS)
+                self._add(f"{stage}-{number}", ("worker", stage), environ, wanted=number < workers)
         for number in range(GATEWAYS):
             self._add(f"gateway-{number}", ("gateway",), {}, wanted=True)
 

@@ -17,7 +17,7 @@ from tests.chaos.schedule import BATCH
 pytestmark = pytest.mark.e2e
 
 SEED, KILLS = 13, 8
-ITEMS = 300
+ITEMS = 200
 
 
 @pytest.mark.timeout(300)
@@ -32,7 +32,7 @@ async def test_nothing_is_lost_and_nothing_is_said_twice(own_kafka: LocalBroker,
 @pytest.mark.timeout(300)
 async def test_every_item_of_a_batch_has_one_result_whoever_is_killed(own_kafka: LocalBroker, tmp_path: Path) -> None:
     """The gateway that writes its texts, a worker of each stage, any gateway and the broker, once each."""
-    outcome = await run_batch(SEED, ITEMS, len(BATCH), own_kafka, tmp_path, print)
+    outcome = await run_batch(SEED, ITEMS, len(BATCH), own_kafka, tmp_path, print, workers=1)
     findings = check_batch(outcome.evidence, texts_of(ITEMS))
     said = batch_report(SEED, len(BATCH), findings, outcome.told)
     assert said.failures == [], "\n".join([*findings.notes, said.line])

@@ -254,6 +254,26 @@ async def test_two_runs_are_compared_by_the_place_that_their_questions_had_live(
     assert (code, err.count("\n")) == (2, 1)
 
 
+async def test_a_replay_is_compared_with_what_was_answered_live(live: Replayed) -> None:
+    live.batch.provider.script("ticket", Reply(text="Six crowns and a half."))
+    await live.replay(session="call", run="now", profile="all")
+    code, out, err = await run(live.batch, "compare", "live", "now")
+    assert (code, err) == (1, "")
+    assert "0 questions dropped, 2 added, 1 answered otherwise, 1 the same" in out
+    assert "[-Four-]{+Six+} crowns and a half." in out
+    found = (await live.batch.http.get("/api/replays/now/live")).json()["results"]
+    assert {result["metadata"]["replay_of"] for result in found} == {
+        of for of in live.answered if of.startswith("call/")
+    }
+    code, _, err = await run(live.batch, "compare", "live", "unknown")
+    assert (code, err.count("\n")) == (2, 1) and "BATCH_TASK_NOT_FOUND" in err
+    task = await live.batch.submit(["Where is the ferry?"])
+    refused = await live.batch.http.get(f"/api/replays/{task}/live")
+    assert (refused.status_code, "is no replay" in refused.json()["detail"]) == (422, True)
+    named = await live.batch.http.post("/api/replays", json={"session": "call", "run": "live"})
+    assert (named.status_code, "another name" in named.json()["detail"]) == (422, True)
+
+
 async def test_a_rebuilt_database_knows_what_was_replayed(live: Replayed) -> None:
     """Run last: it stops the workers."""
     store = Store(live.batch.settings)
