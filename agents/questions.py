@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
+
 from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
+from agents.metrics import count_early
 from agents.unit import Unit
 from pipeline.cascade import model_of
+from pipeline.features import plain
 from pipeline.joined import asked_with, has_content
 from pipeline.profiles import BALANCED, Profile, read_profile, woken
 from pipeline.questions import detect
@@ -32,6 +36,7 @@ class Last:
         self.spoken: Source = BEFORE_ALL
         self.told: Source = BEFORE_ALL
         self.said = ""
+        self.early: tuple[str, str] | None = None  # source and text of the early question that is not settled
 
     def has(self, source: Source) -> bool:
         """Whether this source has its output."""
@@ -44,8 +49,11 @@ class Last:
         else:
             self.told = max(self.told, source)
 
-    def hear(self, output: Record) -> None:
+    def hear(self, source: Source, output: Record) -> None:
         """Remember what was said, from the output that came of it."""
+        if isinstance(output, Question) and output.early:
+            self.early = str(source), output.text
+            return
         said = {Question: "original", NotAQuestion: "text"}.get(type(output))
         if said and has_content(text := getattr(output, said)):
             self.said = text
@@ -75,7 +83,7 @@ class Questions(Logic):
         if stamp.source is not None:
             last = memory.of(session)
             last.add(stamp.source)
-            last.hear(record)
+            last.hear(stamp.source, record)
 
     def already(self, unit: Unit) -> bool:
         """Whether the sentence has its verdict, or the record was passed on."""
@@ -88,11 +96,39 @@ class Questions(Logic):
             unit.outcome = "duplicate"
         else:
             last: Last = unit.assignment.memory.of(unit.session)
-            output = judge(unit.record, last.said, self.profile, self.model)
-            await unit.emit(output)
+            verdict = judge(unit.record, last.said, self.profile, self.model)
+            if (output := settled(verdict, unit.record, last.early, self.model)) is not None:
+                await unit.emit(output)
+                last.hear(unit.source, output)
+                count_early(output)
             last.add(unit.source)
-            last.hear(output)
         return False
+
+
+def settled(
+    output: Record, record: Record, early: tuple[str, str] | None = None, model: str = "linear"
+) -> Record | None:
+    """What becomes of a verdict where sentences are early.
+
+    Args:
+        output: the verdict.
+        record: what it is about.
+        early: source and text of the early question that is not settled.
+        model: which one judges.
+
+    Returns:
+        None for an early sentence that is no question beyond doubt: the final one will be judged; else the output,
+        which says where it confirms or replaces the early question.
+    """
+    if not isinstance(record, Sentence):
+        return output
+    if record.ended_by == "early":
+        sure = detect(record.text, lang=record.lang, profile="strict", model=model).is_question
+        return structs.replace(output, early=True) if isinstance(output, Question) and sure else None
+    if early is None or record.settles != early[0]:
+        return output
+    same = isinstance(output, Question) and plain(output.text) == plain(early[1])
+    return structs.replace(output, **{"confirms" if same else "replaces": early[0]})
 
 
 def judge(record: Record, said: str = "", default: Profile = BALANCED, model: str = "linear") -> Record:

@@ -100,6 +100,9 @@ class Settings:
     sentence_min_silence: float = _setting(0.5, "seconds of silence that may end a sentence that looks whole")
     sentence_max_silence: float = _setting(1.2, "seconds of silence that end any sentence")
     sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
+    early_start: bool = _setting(
+        False, "ask what interim chunks show to be a whole question at once; taken back if the final one differs"
+    )
     question_profile: str = _setting("balanced", "who asks, and how sure to be: balanced, strict; speakers=A, …")
     question_model: str = _setting("linear", "what hears questions: linear; onnx, cascade with the extra onnx")
     batch_enabled: bool = _setting(True, "batch tasks: their REST calls, and the bulk lane's processes in `up`")
