@@ -31,7 +31,7 @@ takeover_seconds = Histogram(
 handler_seconds = Histogram("rag_handler_seconds", "A record on the lane of its session", ["stage"], buckets=_SLOW)
 batch_seconds = Histogram("rag_batch_seconds", "The fetched records of one partition, taken", ["stage"], buckets=_FAST)
 questions = Counter("rag_questions", "Questions by how they ended", ["outcome"])
-early_questions = Counter("rag_early_questions", "Questions out of interim chunks, and what became of them", ["outcome"])
+early_questions = Counter("rag_early_questions", "Questions out of interim chunks, and what became of them", ["what"])
 provider_retries = Counter("rag_provider_retries", "Questions asked again because the provider failed")
 sentence_wait_seconds = Histogram(
     "rag_sentence_wait_seconds",

@@ -102,7 +102,7 @@ def sentences(events: list[Event], early: bool, restarts: tuple[int, ...] = ()) 
 
 def verdicts(written: list[tuple[Source, Any]]) -> list[tuple[Source, Any]]:
     """What the questions stage makes of it."""
-    last, found = Last(), []
+    last, found = Last(), list[tuple[Source, Any]]()
     for source, record in written:
         output = settled(judge(record, last.said), record, last.early)
         if output is not None:
@@ -134,10 +134,10 @@ def test_a_question_is_asked_before_its_final_chunk_which_confirms_it() -> None:
     ("text", "kind"),
     [("How much is it for two people?", Question), ("That is fine.", NotAQuestion)],
 )
-def test_a_final_chunk_that_says_something_else_takes_it_back(text: str, kind: type) -> None:
+def test_a_final_chunk_that_says_something_else_takes_it_back(text: str, kind: type[Any]) -> None:
     written = sentences([interim("How much is it?"), final(text)], early=True)
     (_, early), (_, later) = verdicts(written)
-    assert early.early and isinstance(later, kind) and later.replaces == "0.15"
+    assert early.early and (type(later), later.replaces) == (kind, "0.15")
 
 
 def test_what_is_not_surely_a_question_has_no_early_verdict() -> None:
