@@ -13,6 +13,7 @@ from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
 from agents.metrics import count_answer
 from agents.unit import Unit
+from pipeline import tracing
 from pipeline.answers import Conversation, RetryBudget, Waiting, is_expired, withdrawn_sources, withdrawn_units
 from pipeline.delivery import Entry, View, fold
 from pipeline.providers.base import Provider
@@ -215,6 +216,7 @@ class Answers(Logic):
     async def end(self, waiting: Pending, done: Done) -> None:
         """Write the end of a question; what it superseded and what cancelled it are done with that."""
         waiting.ending = True
+        waiting.unit.note(tracing.of_answer(done))
         conversation = conversation_of(waiting.unit)
         for source in withdrawn_sources(waiting.supersedes):  # we end without a begin that would say so
             if source > conversation.view.ended:

@@ -10,6 +10,7 @@ from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
 from agents.metrics import count_early
 from agents.unit import Unit
+from pipeline import tracing
 from pipeline.cascade import model_of
 from pipeline.features import plain
 from pipeline.joined import asked_with, has_content
@@ -101,6 +102,7 @@ class Questions(Logic):
                 await unit.emit(output)
                 last.hear(unit.source, output)
                 count_early(output)
+                unit.note(tracing.of_verdict(output))
             last.add(unit.source)
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import structs
@@ -13,6 +14,7 @@ from agents.logic import Logic
 from agents.metrics import sentence_wait_seconds
 from agents.speech import Speech, withdraws
 from agents.unit import Unit
+from pipeline import tracing
 from pipeline.delivery import just_below
 from pipeline.early import Early, answer, listen, look, settle
 from pipeline.sentences import Cut, Open, Rules, flush, push, silence, talk
@@ -20,7 +22,7 @@ from pipeline.sessions import Sessions
 from pipeline.settings import Settings
 from topics.catalog import SENTENCES, TRANSCRIPTS, Lane
 from topics.headers import Stamp
-from topics.messages import Ask, AsrChunk, Control, End, Record
+from topics.messages import Ask, AsrChunk, Control, End, Record, Sentence
 from topics.sources import Source
 
 LOOK_BACK = 600.0  # seconds over which a resent id is known across a restart
@@ -114,11 +116,8 @@ class Sentences(Logic):
             return
         early, cut = look(speech.early, clock, self._rules(speech))
         if cut is not None:
-            source = Source(cut.offset, cut.char)
-            sentence_wait_seconds.labels(cut.ended_by).observe(max(0.0, cut.cut_at - cut.ended_at))
             own = unit.record.profile or speech.profile  # no final chunk may have named it yet
-            await unit.emit(structs.replace(speech.sentence(cut), profile=own), source)
-            speech.spoken = max(speech.spoken, source)
+            await self._write(speech, unit, cut, structs.replace(speech.sentence(cut), profile=own))
         speech.overhear(early)
 
     def _rules(self, speech: Speech) -> Rules:
@@ -139,12 +138,21 @@ class Sentences(Logic):
             done = [offset for offset in cut.offsets if last[offset] is cut and offset not in still]
             settles = str(Source(*asked.source)) if asked is not None and cut is settling else None
             sentence = speech.sentence(cut, settles)
-            sentence_wait_seconds.labels(cut.ended_by).observe(max(0.0, cut.cut_at - cut.ended_at))
-            source = Source(cut.offset, cut.char)
-            await unit.emit(sentence, source, release=[speech.held.pop(offset) for offset in done])
-            speech.spoken = max(speech.spoken, source)
+            await self._write(speech, unit, cut, sentence, [speech.held.pop(offset) for offset in done])
         for offset in [offset for offset in speech.held if offset not in still]:
             speech.held.pop(offset).release()  # blank, or cut before a restart
+
+    async def _write(
+        self, speech: Speech, unit: Unit, cut: Cut, sentence: Sentence, release: Sequence[Unit] = ()
+    ) -> None:
+        """Write a sentence, and say for how long it was held."""
+        source, delay, span = Source(cut.offset, cut.char), max(0.0, cut.cut_at - cut.ended_at), None
+        sentence_wait_seconds.labels(cut.ended_by).observe(delay)
+        if unit.span is not None:
+            others = [held.span for held in release if held.span is not None and held is not unit]
+            span = tracing.sentence(unit.span, cut.ended_by, delay, others)
+        await unit.emit(sentence, source, release, span)
+        speech.spoken = max(speech.spoken, source)
 
     async def _pass_on(self, speech: Speech, unit: Unit, record: Control | Ask | End) -> None:
         match record:

@@ -67,7 +67,7 @@ class Log:
 class Unit:
     """One record of the log; what it writes is stored at once."""
 
-    session = "call"
+    session, span = "call", None
 
     def __init__(self, log: Log, assignment: Any, offset: int, at: float) -> None:
         self.log, self.assignment, self.time = log, assignment, at
@@ -75,7 +75,8 @@ class Unit:
         self.raw = SimpleNamespace(offset=offset, key=b"call")
         self.source, self.outcome, self.holds = Source(offset), "done", 1
 
-    async def emit(self, record: Record, source: Source | None = None, release: Any = ()) -> None:
+    async def emit(self, record: Record, source: Source | None = None, release: Any = (), span: Any = None) -> None:
+        assert span is None
         self.log.written.append((source or self.source, record))
         for unit in release:
             unit.release()
