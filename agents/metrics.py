@@ -32,6 +32,7 @@ handler_seconds = Histogram("rag_handler_seconds", "A record on the lane of its 
 batch_seconds = Histogram("rag_batch_seconds", "The fetched records of one partition, taken", ["stage"], buckets=_FAST)
 questions = Counter("rag_questions", "Questions by how they ended", ["outcome"])
 early_questions = Counter("rag_early_questions", "Questions out of interim chunks, and what became of them", ["what"])
+question_checks = Counter("rag_question_checks", "Unsure sentences that a provider was asked about", ["outcome"])
 provider_retries = Counter("rag_provider_retries", "Questions asked again because the provider failed")
 sentence_wait_seconds = Histogram(
     "rag_sentence_wait_seconds",

@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from agents.questions import Last, judge, settled
+from agents.questions import Last
 from bench.sentence_samples import SHAPES, Event, read_conversations, stream
 from pipeline.early import Early, answer, due, listen, look, settle
 from pipeline.sentences import Cut, Open, Rules, flush, push, silence, talk
+from pipeline.verdicts import judge, settled
 from topics.messages import NotAQuestion, Question, Sentence
 from topics.sources import Source
 

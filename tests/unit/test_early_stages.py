@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.questions import Last, judge, settled
+from agents.questions import Last
 from agents.sentences import Sentences
 from pipeline.features import plain
 from pipeline.settings import Settings
+from pipeline.verdicts import judge, settled
 from topics.headers import Stamp
 from topics.messages import AsrChunk, Control, NotAQuestion, Question, Record
 from topics.sources import Source

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.questions import Last, judge
+from agents.questions import Last
 from pipeline.joined import asked_with, has_content, leans
 from pipeline.profiles import read_profile
+from pipeline.verdicts import judge
 from tests.unit.test_questions import ODD
 from topics.messages import NotAQuestion, Question, Record, Sentence
 from topics.sources import Source
