@@ -25,6 +25,7 @@ DELAY = "rag.sentence.delay_ms"  # that the stage added
 IS_QUESTION = "rag.question.detected"
 SCORE = "rag.question.score"
 FIRST_PIECE = "gen_ai.response.time_to_first_chunk"  # seconds
+ANSWERED = "rag.answer.outcome"  # why the question ended
 PROVIDER = "gen_ai.provider.name"
 INPUT_TOKENS, OUTPUT_TOKENS = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 _KAFKA = {"messaging.system": "kafka"}
@@ -125,7 +126,7 @@ def of_answer(done: Done) -> dict[str, Any]:
     """Attributes that say how a question ended."""
     usage = done.usage or {}
     given = {
-        OUTCOME: done.why,
+        ANSWERED: done.why,
         PROVIDER: done.provider or None,
         FIRST_PIECE: done.timings.get("first_piece"),
         INPUT_TOKENS: usage.get("prompt_tokens"),

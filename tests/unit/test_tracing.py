@@ -71,7 +71,7 @@ async def test_a_record_that_is_not_stored_is_an_error(tracer: Any, exporter: In
 
 
 def test_what_is_not_known_of_an_answer_is_no_attribute() -> None:
-    assert tracing.of_answer(Done(attempt=0, index=0, why="expired")) == {tracing.OUTCOME: "expired"}
+    assert tracing.of_answer(Done(attempt=0, index=0, why="expired")) == {tracing.ANSWERED: "expired"}
     assert tracing.of_verdict(NotAQuestion(text="Hm.", score=0.1, reason="")) == {
         tracing.IS_QUESTION: False,
         tracing.SCORE: 0.1,
