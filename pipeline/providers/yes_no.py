@@ -9,10 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from pipeline.errors import ConfigurationError
 from pipeline.providers.base import Asked, Provider, Replace
 from pipeline.providers.catalog import build_provider
 from pipeline.providers.errors import ProviderError
 from pipeline.providers.limits import Budget
+from pipeline.providers.local import LocalProvider
+from pipeline.providers.serper import SerperProvider
 from pipeline.settings import Settings
 
 Outcome = Literal["yes", "no", "unclear", "late", "failed", "spent"]
@@ -46,18 +49,7 @@ class YesNo:
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._provider: Provider = build_provider(
-            replace(
-                settings,
-                rag_provider=settings.question_ask_provider,
-                search_provider="",
-                openai_system_prompt=INSTRUCTIONS,
-                data_path=settings.data_path / "yes-no",  # no index there: passages of the knowledge do not go along
-                provider_concurrency=0,
-                provider_rate=0,
-                provider_tokens_per_hour=0,
-            )
-        )
+        self._provider = _opened(settings)
         self.name = self._provider.name
         self.budget = Budget(settings.question_ask_per_hour)  # of questions instead of tokens
         self._timeout, self._clock = settings.question_ask_timeout, clock
@@ -86,6 +78,26 @@ class YesNo:
             said = getattr(item, "text", "")
             text = said if isinstance(item, Replace) else text + said
         return text
+
+
+def _opened(settings: Settings) -> Provider:
+    name = settings.question_ask_provider.strip().lower()
+    if name in (LocalProvider.name, SerperProvider.name):
+        raise ConfigurationError(f"QUESTION_ASK_PROVIDER={name} only finds texts: choose one that understands them.")
+    asking = replace(
+        settings,
+        rag_provider=name,
+        search_provider="",
+        openai_system_prompt=INSTRUCTIONS,
+        data_path=settings.data_path / "yes-no",  # no index there: passages of the knowledge do not go along
+        provider_concurrency=0,  # limits of its own
+        provider_rate=0,
+        provider_tokens_per_hour=0,
+    )
+    try:
+        return build_provider(asking)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"QUESTION_ASK_PROVIDER={name}: {exc}") from exc
 
 
 def read(answer: str) -> Outcome:

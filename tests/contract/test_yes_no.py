@@ -70,6 +70,9 @@ async def test_one_that_fails_again_and_again_is_left_alone(fakes: tuple[Fakes, 
     assert len(server.requests) == 2
 
 
-def test_one_that_cannot_be_asked_is_told_at_the_start() -> None:
-    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
-        YesNo(Settings(question_ask_provider="openai"))
+@pytest.mark.parametrize(
+    ("name", "told"), [("openai", "OPENAI_API_KEY"), ("local", "only finds texts"), ("nobody", "QUESTION_ASK_PROVIDER")]
+)
+def test_one_that_cannot_be_asked_is_told_at_the_start(name: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        YesNo(Settings(question_ask_provider=name))
