@@ -114,6 +114,9 @@ class Sentences(Logic):
         """Write an early sentence, if one has been stable for long enough at `clock`."""
         if (unit := speech.overheard) is None:
             return
+        if unit.source < speech.spoken:  # something of a later place was asked meanwhile
+            speech.overhear(Early())
+            return
         early, cut = look(speech.early, clock, self._rules(speech))
         if cut is not None:
             own = unit.record.profile or speech.profile  # no final chunk may have named it yet

@@ -16,7 +16,7 @@ from pipeline.features import plain
 from pipeline.settings import Settings
 from pipeline.verdicts import judge, settled
 from topics.headers import Stamp
-from topics.messages import AsrChunk, Control, NotAQuestion, Question, Record
+from topics.messages import Ask, AsrChunk, Control, NotAQuestion, Question, Record
 from topics.sources import Source
 
 pytestmark = pytest.mark.unit
@@ -27,7 +27,7 @@ START = 1_000.0  # record time of the first event
 class Event(NamedTuple):
     """A record, and how long after the one before it came."""
 
-    record: AsrChunk | Control
+    record: AsrChunk | Control | Ask
     after: float
 
 
@@ -113,6 +113,11 @@ def verdicts(written: list[tuple[Source, Any]]) -> list[tuple[Source, Any]]:
     return found
 
 
+def settled_by(record: Record) -> str | None:
+    """Source of the early question that a verdict confirms or replaces."""
+    return getattr(record, "confirms", None) or getattr(record, "replaces", None)
+
+
 def interim(text: str, after: float = 0.2) -> Event:
     return Event(AsrChunk(text=text, is_final=False), after)
 
@@ -154,6 +159,13 @@ def test_an_instant_query_leaves_nothing_to_be_settled() -> None:
     assert [getattr(record, "settles", "") for _, record in sentences(events, early=True)] == [None, "", None]
 
 
+def test_what_is_asked_meanwhile_is_not_followed_by_an_early_sentence_of_a_lower_place() -> None:
+    written = sentences(
+        [interim("How much is it?"), Event(Ask(text="Where?"), 0.1), final("How much is it?")], early=True
+    )
+    assert [str(source) for source, _ in written] == ["1.0", "2.15"]
+
+
 def test_without_the_setting_interim_chunks_are_no_sentences() -> None:
     assert len(sentences([interim("How much is it?"), final("How much is it?")], early=False)) == 1
 
@@ -163,34 +175,36 @@ texts = st.lists(
     min_size=1,
     max_size=3,
 ).map(" ".join)
-events = st.lists(
-    st.builds(Event, st.builds(AsrChunk, text=texts, is_final=st.booleans()), st.sampled_from([0.1, 0.5, 1.5])),
-    max_size=10,
+records = st.one_of(
+    st.builds(AsrChunk, text=texts, is_final=st.booleans()),
+    st.builds(AsrChunk, text=texts, is_final=st.booleans()),
+    st.sampled_from([Ask(text="Where?"), Control(action="instant_query")]),
 )
+events = st.lists(st.builds(Event, records, st.sampled_from([0.1, 0.5, 1.5])), max_size=10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(events, st.lists(st.integers(0, 9), max_size=2).map(tuple))
 def test_whatever_is_heard_the_final_sentences_are_those_without_early_start(
     heard: list[Event], restarts: tuple[int, ...]
 ) -> None:
     written = sentences(heard, True, restarts)
-    finals = [(source, record.text) for source, record in written if record.ended_by != "early"]
+    finals = [(source, record.text) for source, record in written if getattr(record, "ended_by", "") != "early"]
     assert finals == [(source, record.text) for source, record in sentences(heard, False, restarts)]
     assert [source for source, _ in written] == sorted({source for source, _ in written}), "sources only grow"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(events, st.lists(st.integers(0, 9), max_size=2).map(tuple))
 def test_whatever_is_heard_each_question_is_asked_once_and_an_early_one_is_settled_once(
     heard: list[Event], restarts: tuple[int, ...]
 ) -> None:
     judged = verdicts(sentences(heard, True, restarts))
     early = {str(source): record for source, record in judged if getattr(record, "early", False)}
-    settling = [record for _, record in judged if getattr(record, "confirms", None) or record.replaces]
-    named = [getattr(record, "confirms", None) or record.replaces for record in settling]
+    settling = [(record, name) for _, record in judged if (name := settled_by(record))]
+    named = [name for _, name in settling]
     assert len(set(named)) == len(named) and set(named) <= set(early)
-    for record, name in zip(settling, named, strict=True):
+    for record, name in settling:
         same = isinstance(record, Question) and plain(record.text) == plain(early[name].text)
         assert same == (getattr(record, "confirms", None) is not None)
     for (_, one), (_, two) in zip(judged, judged[1:], strict=False):
