@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from agents.questions import judge
 from pipeline.batches import Place, place_of
 from pipeline.cascade import model_of
 from pipeline.profiles import read_profile
 from pipeline.questions import detect
 from pipeline.replays import Estimate, Range, Replay, Written, parse_offsets, replay_session
 from pipeline.sentences import DEFAULT_RULES
+from pipeline.verdicts import judge
 from topics.messages import Ask, AsrChunk, Control, End, Endpointing, NotAQuestion, Question, Sentence, Transcript
 
 pytestmark = pytest.mark.unit
