@@ -19,10 +19,13 @@ from pipeline.errors import BrokerError
 from pipeline.progress import Fence
 from pipeline.replays import Range, Replay
 from pipeline.settings import Settings
-from storage.reading import answered_in
-from storage.rows import Answered, answer_of, row_of
-from topics.catalog import ANSWERS
+from storage.reading import Valid, answered_in, valid_in
+from storage.rows import answer_of, row_of
+from topics.catalog import ANSWERS, QUESTIONS, Topic
+from topics.messages import Question
+from topics.sources import public_id
 
+TAKEN_BACK = ""  # instead of a public id: the early question was no question in the end
 SLACK = 60.0  # seconds by which the clocks of those who wrote transcripts and answers may differ
 
 
@@ -46,6 +49,8 @@ async def live_answers(replays: Replays, task: Task) -> list[dict[str, Any]]:
     of = of._replace(until=min(of.until, task.created.created_at))  # what came later the replay may not know
     try:
         places = await _places(replays.settings, of, await replays.partitions(of))
+        if not places.names:
+            return []
         async with aclosing(_answers(replays.settings, places)) as found:
             return [answer async for answer in found]
     except (KafkaError, OSError, BrokerError) as exc:
@@ -64,17 +69,35 @@ async def _places(settings: Settings, of: Range, partitions: Collection[int]) ->
 
 
 async def _answers(settings: Settings, places: Places) -> AsyncGenerator[dict[str, Any], None]:
+    final = await _final(settings, places)
     fences: defaultdict[int, Fence] = defaultdict(Fence)
-    topic = ANSWERS.on(prefix=settings.topic_prefix)
-    partitions = [TopicPartition(topic, number) for number in places.partitions]
+    async for raw in _records(settings, ANSWERS, places):
+        found = answered_in(fences[raw.partition], raw)
+        if found is None or f"{found.session}/{found.source.offset}" not in places.names:
+            continue
+        live = public_id(found.session, found.source)
+        row = row_of(found._replace(replay_of=final.get(live, live)))
+        if row is not None and row["question"] is not None and final.get(live) != TAKEN_BACK:
+            yield answer_of(row)
+
+
+async def _final(settings: Settings, places: Places) -> dict[str, str]:
+    """Of early questions the final one that confirmed it, by public id: a replay knows only final ones."""
+    final: dict[str, str] = {}
+    fences: defaultdict[int, Fence] = defaultdict(Fence)
+    async for raw in _records(settings, QUESTIONS, places):
+        match valid_in(QUESTIONS, fences[raw.partition], raw):
+            case Valid(session, source, Question(early=True)):
+                final[public_id(session, source)] = TAKEN_BACK
+            case Valid(session, source, Question(confirms=str(early))):
+                final[f"{session}/{early}"] = public_id(session, source)
+    return final
+
+
+async def _records(settings: Settings, topic: Topic, places: Places) -> AsyncGenerator[Any, None]:
+    """Those of a live topic in the partitions of the places, from their time on; live clients go first."""
+    partitions = [TopicPartition(topic.on(prefix=settings.topic_prefix), number) for number in places.partitions]
     async with range_reader(settings) as consumer:
         async for raw in read_range(consumer, await starts(consumer, partitions, places.since, settings)):
-            if (found := answered_in(fences[raw.partition], raw)) and _name(found) in places.names:
-                row = row_of(found._replace(replay_of=f"{found.session}/{found.source}"))
-                if row is not None and row["question"] is not None:
-                    yield answer_of(row)
+            yield raw
             await asyncio.sleep(0)
-
-
-def _name(answered: Answered) -> str:
-    return f"{answered.session}/{answered.source.offset}"

@@ -25,8 +25,8 @@ from tests.brokers import Broker, with_topics
 from tests.providers import scripted_provider
 from tests.talker import Talker
 from tests.workers import Tail, Worker, running, stored, working, write
-from topics.catalog import ANSWERS, RIVER, SENTENCES, TASKS, TRANSCRIPTS, Lane, group_of
-from topics.messages import AsrChunk, Control, Done, End
+from topics.catalog import ANSWERS, QUESTIONS, RIVER, SENTENCES, TASKS, TRANSCRIPTS, Lane, group_of
+from topics.messages import AsrChunk, Control, Done, End, Endpointing
 from topics.sources import public_id
 from topics.tasks import TaskPublishing
 
@@ -265,6 +265,8 @@ async def test_a_replay_is_compared_with_what_was_answered_live(live: Replayed) 
     assert {result["metadata"]["replay_of"] for result in found} == {
         of for of in live.answered if of.startswith("call/")
     }
+    await live.replay(session="nobody", run="nothing")
+    assert (await live.batch.http.get("/api/replays/nothing/live")).json() == {"results": []}
     code, _, err = await run(live.batch, "compare", "live", "unknown")
     assert (code, err.count("\n")) == (2, 1) and "BATCH_TASK_NOT_FOUND" in err
     task = await live.batch.submit(["Where is the ferry?"])
@@ -272,6 +274,27 @@ async def test_a_replay_is_compared_with_what_was_answered_live(live: Replayed) 
     assert (refused.status_code, "is no replay" in refused.json()["detail"]) == (422, True)
     named = await live.batch.http.post("/api/replays", json={"session": "call", "run": "live"})
     assert (named.status_code, "another name" in named.json()["detail"]) == (422, True)
+
+
+async def test_a_question_that_was_answered_early_is_compared_as_the_final_one_of_it(
+    live: Replayed,
+) -> None:
+    settings = live.batch.settings
+    early = AsrChunk(text="Where is the ferry?", is_final=False, endpointing=Endpointing(early_start=True))
+    async with Tail.of(settings, QUESTIONS) as tail:
+        await write(settings, TRANSCRIPTS, "hasty", [early])
+        await tail.until(lambda found: any(getattr(one.record, "early", False) for one in found))
+        await write(settings, TRANSCRIPTS, "hasty", [AsrChunk(text="Where is the ferry?")])
+        await tail.until(lambda found: any(getattr(one.record, "confirms", None) for one in found))
+    async with Tail.of(settings, ANSWERS) as tail:
+        await tail.until(lambda found: any(one.session == "hasty" and isinstance(one.record, Done) for one in found))
+    await live.replay(session="hasty", run="patient")
+    code, out, err = await run(live.batch, "compare", "live", "patient")
+    assert (code, err, out.splitlines()[-1]) == (
+        0,
+        "",
+        "0 questions dropped, 0 added, 0 answered otherwise, 1 the same",
+    )
 
 
 async def test_a_rebuilt_database_knows_what_was_replayed(live: Replayed) -> None:
