@@ -6,8 +6,8 @@ import logging
 
 from pipeline.settings import Settings
 
-_OURS = ("agents", "gateway", "ops", "pipeline", "topics")
-_CHATTY = ("aiokafka", "faust", "httpx", "mode")  # dozens of lines a rebalance; at DEBUG some for every fetch
+_OURS = ("agents", "gateway", "ops", "pipeline", "storage", "topics")
+_CHATTY = ("aiokafka", "alembic", "faust", "httpx", "mode")  # dozens of lines a rebalance; at DEBUG some for every fetch
 
 
 def configure_logging(settings: Settings) -> None:
