@@ -7,7 +7,8 @@ import logging
 from pipeline.settings import Settings
 
 _OURS = ("agents", "gateway", "ops", "pipeline", "storage", "topics")
-_CHATTY = ("aiokafka", "alembic", "faust", "httpx", "mode")  # dozens of lines a rebalance; at DEBUG some for every fetch
+# Dozens of lines a rebalance or a start; at DEBUG some for every fetch.
+_CHATTY = ("aiokafka", "alembic", "faust", "httpx", "mode")
 
 
 def configure_logging(settings: Settings) -> None:
