@@ -47,7 +47,8 @@ def read_wish(query: Mapping[str, str], principal: str, sessions: Sessions, defa
     _one_of(query, "format", FORMATS)
     lang, profile = _one_of(query, "lang", LANGS), query.get("profile")
     try:
-        read_profile(profile, default)
+        if read_profile(profile, default).model != default.model:
+            raise ValueError("The model is the deployment's, see QUESTION_MODEL.")
     except ValueError as exc:
         raise Problem(400, "INVALID_REQUEST", f"profile: {exc}") from exc
     session = query.get("session_id") or str(uuid.uuid4())
@@ -66,7 +67,8 @@ def _endpointing(query: Mapping[str, str]) -> Endpointing | None:
     try:
         return msgspec.convert(given, Endpointing, strict=False) if given else None
     except msgspec.ValidationError as exc:
-        raise Problem(400, "INVALID_REQUEST", f"{exc}; silences are seconds up to 10, max_chars is 20 to 2000") from exc
+        known = "silences are seconds up to 10, max_chars is 20 to 2000, early_start is true or false"
+        raise Problem(400, "INVALID_REQUEST", f"{exc}; {known}") from exc
 
 
 def _one_of(query: Mapping[str, str], name: str, known: tuple[str, ...]) -> str | None:

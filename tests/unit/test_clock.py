@@ -50,7 +50,7 @@ def test_where_so_much_is_open_that_nothing_more_is_read_time_passes_too(full: A
 
 
 def test_a_record_weighs_from_when_it_is_taken_until_it_is_done() -> None:
-    assignment, stage = Assignment(TP("t", 0), 1, "me", 0, ""), SimpleNamespace(counts={"done": 0})
+    assignment, stage = Assignment(TP("t", 0), 1, "me", 0, ""), SimpleNamespace(counts={"done": 0}, tracer=None)
     long, void = (
         SimpleNamespace(key=b"a", partition=0, offset=at, value=value) for at, value in enumerate([b"long", None])
     )
