@@ -62,7 +62,9 @@ class Backlog:
                 yield "".join(f"What is known of item {number}? {SLOWLY}\n" for number in some).encode()
 
         async with httpx.AsyncClient(trust_env=False, base_url=running.url, timeout=WITHIN) as http:
-            answer = (await http.post("/api/batch/uploads", content=lines())).raise_for_status()
+            answer = await http.post("/api/batch/uploads", content=lines())
+            if not answer.is_success:
+                raise RagError(f"The backlog could not be uploaded: {answer.text}")
             yield cls(http, answer.json()["task_id"])
 
     async def done(self) -> int:

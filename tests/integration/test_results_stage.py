@@ -5,6 +5,7 @@ that makes the same tables of the topics.
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 
@@ -80,6 +81,10 @@ async def task_when(settings: Settings, name: str, done: int) -> Task:
     return board.tasks[name]
 
 
+def niceness(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
+
+
 def done(item: int, text: str = "Five.") -> Told:
     record = Done(attempt=100, index=0, why="ok", text=text, question="How much?", usage={"tokens": item})
     return item_session("prices", item), Source(item), record
@@ -101,6 +106,7 @@ async def test_every_answer_is_stored_once_through_a_kill_and_a_rebuild_finds_th
     await answer(settings, 1, [done(item) for item in range(20)])
     async with working(settings, "results") as worker:
         assert (await task_when(settings, "prices", 20)).status == "running"
+        assert niceness(worker.process.pid) > niceness(0)  # the CPU is the live lane's first
         worker.kill()
     failed = ("prices/20", Source(20, 7), Verdict(kind="failed", reason="too long"))
     ended = ("prices/20", Source(21, 0), Ended())
