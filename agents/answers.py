@@ -194,7 +194,7 @@ class Answers(Logic):
         """A provider's limits are for all workers: ours is the part that our partitions are of the lane's."""
         share = unit.stage.app.consumer.share(unit.assignment.tp.topic)
         for guard in getattr(provider, "guards", ()):
-            if guard.budget.share != share:
+            if guard.account.tokens.share != share:
                 await guard.take(share)
 
     async def end(self, waiting: Pending, done: Done) -> None:

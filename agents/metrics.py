@@ -84,15 +84,17 @@ def provider_states(apps: Sequence[Any]) -> dict[str, str]:
 def _providers(apps: Sequence[Any]) -> Iterator[Metric]:
     answers = CounterMetricFamily("rag_provider_answers", "Answers by provider", labels=["provider", "outcome"])
     state = GaugeMetricFamily("rag_provider_state", "1 at the state that it is in", labels=["provider", "state"])
-    spent = GaugeMetricFamily("rag_provider_tokens", "Tokens of its budget used in the last hour", labels=["provider"])
+    tokens = GaugeMetricFamily("rag_provider_tokens", "Tokens used in the last hour", labels=["provider"])
+    cost = GaugeMetricFamily("rag_provider_cost", "Money spent in the last hour, by the prices", labels=["provider"])
     for app in apps:
         for guard in getattr(getattr(app.stage.logic, "provider", None), "guards", ()):
             for outcome, count in guard.outcomes.items():
                 answers.add_metric([guard.name, outcome], count)
             for name in ("closed", "open", "half-open", "spent"):
                 state.add_metric([guard.name, name], guard.state() == name)
-            spent.add_metric([guard.name], guard.budget.spent)
-    yield from (answers, state, spent)
+            tokens.add_metric([guard.name], guard.account.tokens.spent)
+            cost.add_metric([guard.name], guard.account.cost.spent)
+    yield from (answers, state, tokens, cost)
 
 
 def _lags(consumer: Any) -> Iterator[tuple[int, int]]:

@@ -88,6 +88,10 @@ class Settings:
     provider_concurrency: int = _setting(0, "answers at once of each provider, all workers together; 0: no limit")
     provider_rate: int = _setting(0, "questions a minute to each provider, all workers together; 0: no limit")
     provider_tokens_per_hour: int = _setting(0, "tokens of each provider an hour, all workers together; 0: no limit")
+    provider_cost_per_hour: float = _setting(0.0, "money of each provider an hour, all workers together; 0: no limit")
+    provider_prices: str = _setting(
+        "", "openai=0.15/0.6,openai:MODEL=2.5/10,serper=0.001: a million tokens in/out, or a question"
+    )
     provider_live_share: float = _setting(0.8, "part of these limits that only the live lane may use, 0 to 1")
     memory_turns: int = _setting(3, "earlier questions of a session with their answers that go with a new one; 0: none")
     memory_seconds: float = _setting(900.0, "how far back a worker reads for these when it takes over a partition")
@@ -141,7 +145,7 @@ class Settings:
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigurationError(f"{name.upper()} must be above 0 seconds.")
         for name in (name for name in names if name.startswith(("provider_", "memory_", "openai_max"))):
-            if not getattr(self, name) >= 0:
+            if not isinstance(getattr(self, name), str) and not getattr(self, name) >= 0:
                 raise ConfigurationError(f"{name.upper()} must be at least 0.")
         if self.provider_live_share > 1:
             raise ConfigurationError("PROVIDER_LIVE_SHARE must be at most 1.")

@@ -19,6 +19,7 @@ from pipeline.providers.indexing import build_index
 from pipeline.providers.local import LocalProvider
 from pipeline.providers.openai import Model, OpenAIProvider
 from pipeline.providers.paths import Paths
+from pipeline.providers.prices import Prices
 from pipeline.providers.prompts import INSTRUCTIONS
 from pipeline.providers.routing import ROUTINGS, Searching
 from pipeline.providers.serper import SerperProvider
@@ -100,18 +101,32 @@ def _provider(name: str, settings: Settings) -> Provider:
 
 def _policy(name: str, settings: Settings) -> Policy:
     """Limits as the settings divide them between the lanes; what runs in our own process has none."""
+    prices = Prices.read(settings.provider_prices).get(name, Prices())
     if name == LocalProvider.name:
         return Policy(breaker=0, counts=False)
+    if settings.provider_cost_per_hour and not prices and name in _SILENT:
+        raise ConfigurationError(f"PROVIDER_COST_PER_HOUR needs a price of {name}: {_SILENT[name]}")
     share = settings.provider_live_share if settings.lane is Lane.LIVE else 1 - settings.provider_live_share
     return Policy(
         breaker=settings.provider_breaker_failures,
         concurrency=_part(settings.provider_concurrency, share),
         rate=_part(settings.provider_rate, share),
         tokens=_part(settings.provider_tokens_per_hour, share),
+        cost=settings.provider_cost_per_hour * share,
         first_piece=settings.provider_first_piece,
         total=settings.provider_deadline,
         counts=name != SerperProvider.name,
+        prices=prices,
+        model={"openai": settings.openai_model, "context": settings.context_model}.get(name, ""),
     )
+
+
+# Those who never say what an answer cost, and how to say it for them.
+_SILENT = {
+    "openai": "PROVIDER_PRICES=openai=INPUT/OUTPUT, money for a million tokens.",
+    "context": "PROVIDER_PRICES=context=INPUT/OUTPUT, money for a million tokens.",
+    "serper": "PROVIDER_PRICES=serper=PRICE, money for a search.",
+}
 
 
 def _part(limit: int, share: float) -> int:

@@ -18,7 +18,7 @@ from pipeline.providers.local import relevant, source
 from pipeline.providers.prompts import INSTRUCTIONS, looked_for, messages
 from pipeline.providers.reading import Deadlines
 from pipeline.providers.responses import ResponsesAnswer
-from pipeline.providers.usage import usage_of
+from pipeline.providers.usage import estimated, usage_of
 
 PASSAGES_WIDTH = 3_000  # columns of knowledge that go with a question
 
@@ -76,9 +76,10 @@ class OpenAIProvider(Provider):
 
     async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
         """Yield the model's text as it comes, then sources and what the server says was used."""
-        sources, answer, spoke = self._sources(asked), self._answer(), False
+        sources, answer, told = self._sources(asked), self._answer(), list[str]()
+        conversation = messages(asked, sources, self._model.instructions)
         wait = seconds(asked.options.get("timeout"), self._timeout)
-        events = self._server.events(answer.path, self._body(asked, sources), Deadlines(wait, wait))
+        events = self._server.events(answer.path, self._body(asked, conversation), Deadlines(wait, wait))
         async with aclosing(events):
             async for data in events:
                 if answer.over(data):
@@ -88,10 +89,10 @@ class OpenAIProvider(Provider):
                 if error := answer.failure(chunk):
                     raise self._reported(error)
                 if text := answer.take(chunk):
-                    spoke = True
+                    told.append(text)
                     yield Delta(text)
-        self._check_end(answer.reason, spoke)
-        yield End(sources=sources or answer.sources, usage=usage_of(answer.usage))
+        self._check_end(answer.reason, bool(told))
+        yield End(sources=sources or answer.sources, usage=usage_of(answer.usage) or _guess(conversation, told))
 
     async def health(self) -> bool:
         """Whether the server lists its models to this key, which costs nothing."""
@@ -111,10 +112,9 @@ class OpenAIProvider(Provider):
         found = extracts(relevant(self._index.search(question)), self._index.weights(question), PASSAGES_WIDTH)
         return [source(n, extract) for n, extract in enumerate(found, start=1)]
 
-    def _body(self, asked: Asked, sources: list[dict[str, Any]]) -> dict[str, Any]:
+    def _body(self, asked: Asked, conversation: list[dict[str, str]]) -> dict[str, Any]:
         given = {name: value for name, value in asked.options.items() if name not in OURS}
         named = {"model": self._model.name} if self._model.name else {}
-        conversation = messages(asked, sources, self._model.instructions)
         return self._answer.body(conversation, {**named, **self._model.defaults, **given})
 
     def _reported(self, error: Any) -> ProviderError:
@@ -130,6 +130,10 @@ class OpenAIProvider(Provider):
             raise self._server.failed("held the answer back (content filter).", AnswerFailed)
         if not spoke:
             raise self._server.failed(f"sent an empty answer ({reason}).", AnswerFailed, retryable=True)
+
+
+def _guess(conversation: list[dict[str, str]], told: list[str]) -> dict[str, Any]:
+    return estimated(" ".join(said["content"] for said in conversation), "".join(told))
 
 
 def seconds(given: object, default: float) -> float:
