@@ -1,4 +1,4 @@
-"""Kafka producers of the gateway: opened whole or not at all, and let go of without waiting for a broker that is away."""
+"""Kafka producers of the gateway: opened whole or not at all, let go of without waiting for a broker that is away."""
 
 from __future__ import annotations
 

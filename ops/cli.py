@@ -92,6 +92,7 @@ async def _up(settings: Settings) -> int:
 
     async with started(settings) as running:
         print(f"ready: {running.url} (console), {running.ws_url} (WebSocket); {running.broker}", flush=True)
+        print_line(f"figures of the workers: {', '.join(page + '/metrics' for page in running.pages)}")
         await running.failure()
     return 0
 

@@ -113,7 +113,7 @@ class Settings:
     database_url: str = _setting(
         "", "where results go instead, such as postgresql://user:password@host/name", secret=True
     )
-    stage_port: int = _setting(0, "port of a stage's /metrics, /health and /livez; 0: none")
+    stage_port: int = _setting(0, "port of a worker's /metrics, /health and /livez; 0: none, in `up` any")
     answers_pages: str = _setting("", "pages of answers workers elsewhere, http://host:port,…: /health shows providers")
 
     @classmethod

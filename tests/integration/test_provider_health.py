@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from aiohttp import web
 
 from gateway.providers import pages_of, provider_states
 from ops.fakes import Reply
@@ -36,6 +40,35 @@ async def test_an_open_breaker_is_seen_and_the_next_provider_of_the_chain_answer
     assert states == {"openai": "open", "custom": "closed"}
     assert 'rag_provider_state{provider="openai",state="open"} 1.0' in page
     assert 'rag_provider_answers_total{outcome="ok",provider="custom"} 1.0' in page
+
+
+async def test_every_worker_behind_one_name_is_asked_and_the_worst_state_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port, resolve = free_port(), socket.getaddrinfo
+    behind = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in (1, 2)]
+    named = {"answers": behind}
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest: named.get(host) or resolve(host, *rest))
+    async with page("127.0.0.1", port, "closed"), page("127.0.0.2", port, "open"):
+        assert await provider_states([f"http://answers:{port}"]) == {"dify": "open"}
+
+
+@asynccontextmanager
+async def page(host: str, port: int, state: str) -> AsyncIterator[None]:
+    """The page of a worker at an address of the loopback."""
+
+    async def health(_: web.Request) -> web.Response:
+        return web.json_response({"status": "healthy", "providers": {"dify": state}})
+
+    site = web.Application()
+    site.add_routes([web.get("/health", health)])
+    runner = web.AppRunner(site)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_page_that_does_not_answer_says_nothing() -> None:
