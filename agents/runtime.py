@@ -28,6 +28,7 @@ from agents.transport import Batch
 from agents.unit import Unit
 from agents.writer import Writer
 from pipeline.errors import RagError
+from pipeline.secrets import redacted
 from pipeline.settings import Settings
 from topics import headers
 from topics.catalog import DEAD_LETTERS
@@ -142,7 +143,7 @@ class Stage:
 
     async def give_up(self, unit: Unit, reason: str) -> None:
         """Bury a record that cannot be handled and say so down the river."""
-        unit.outcome = "failed"
+        unit.outcome, reason = "failed", redacted(self.settings, reason)
         await self._bury(unit.raw, reason, unit.source)
         await self.logic.failed(unit, reason)
 

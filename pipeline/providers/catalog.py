@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pipeline.providers.prices import Prices
 from pipeline.providers.prompts import INSTRUCTIONS
 from pipeline.providers.routing import ROUTINGS, Searching
 from pipeline.providers.serper import SerperProvider
+from pipeline.secrets import redacted
 from pipeline.settings import Settings
 from topics.catalog import Lane
 
@@ -56,15 +58,14 @@ def build_provider(settings: Settings) -> Guarded | Chain | Searching:
         ConfigurationError: an unknown name (the message lists the known ones), a missing key (it names the variable),
             an unusable address, no index, or an installed provider that cannot be loaded.
     """
-    guarded = [Guarded(_provider(name, settings), _policy(name, settings)) for name in names_of(settings)]
+    guarded = [_guarded(name, settings) for name in names_of(settings)]
     provider = guarded[0] if len(guarded) == 1 else Chain(guarded)
     if not settings.search_provider or SerperProvider.name in names_of(settings):
         return provider
     routing = settings.search_routing.strip().lower()
     if routing not in ROUTINGS:
         raise ConfigurationError(f"SEARCH_ROUTING={settings.search_routing!r} is not one of {', '.join(ROUTINGS)}.")
-    search = _search_name(settings)
-    return Searching(provider, Guarded(_provider(search, settings), _policy(search, settings)), routing)
+    return Searching(provider, _guarded(_search_name(settings), settings), routing)
 
 
 def names_of(settings: Settings) -> list[str]:
@@ -87,6 +88,10 @@ def _search_name(settings: Settings) -> str:
     if name != SerperProvider.name:
         raise ConfigurationError(f"SEARCH_PROVIDER={settings.search_provider!r} is not known: it can be serper.")
     return name
+
+
+def _guarded(name: str, settings: Settings) -> Guarded:
+    return Guarded(_provider(name, settings), _policy(name, settings), clean=partial(redacted, settings))
 
 
 def _provider(name: str, settings: Settings) -> Provider:

@@ -55,9 +55,23 @@ class Policy:
 class Guarded(Provider):
     """Asks the provider inside, when it may be asked."""
 
-    def __init__(self, provider: Provider, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        policy: Policy,
+        clock: Callable[[], float] = time.monotonic,
+        clean: Callable[[str], str] = str,
+    ) -> None:
+        """Stand around a provider.
+
+        Args:
+            provider: that is asked.
+            policy: what it may take.
+            clock: seconds, growing.
+            clean: takes keys out of what it says when it fails.
+        """
         self.name = provider.name
-        self.inner, self._policy, self._clock = provider, policy, clock
+        self.inner, self._policy, self._clock, self._clean = provider, policy, clock, clean
         self.breaker = Breaker(policy.breaker)
         self.limits = Limits(policy.concurrency, policy.rate, clock)
         self.account = Account(
@@ -92,7 +106,7 @@ class Guarded(Provider):
             LeftAlone: it failed too often of late.
             BudgetSpent: its tokens or its money of this hour are used up.
             ProviderTimeout: the first piece or the end did not come in time.
-            ProviderError: as the provider inside.
+            ProviderError: as the provider inside, or it raised something else.
         """
         self._check_budgets()
         total, texts = self._policy.total, list[str]()
@@ -131,8 +145,14 @@ class Guarded(Provider):
             yield outcome
         except ProviderError as exc:
             outcome.append("failed")
+            exc.args = (self._clean(str(exc)),)
             self._count(exc)
             raise
+        except Exception as exc:  # noqa: BLE001 - anybody's code; the next provider of a chain is asked all the same
+            outcome.append("failed")
+            self.breaker.abandoned()
+            told = self._clean(f"{type(exc).__name__}: {exc}")
+            raise ProviderError(f"{self.name} failed as it should not: {told}") from exc
         finally:
             self.outcomes[outcome[0] if outcome else "abandoned"] += 1
             if outcome == ["ok"]:

@@ -198,7 +198,7 @@ class Server:
     def clean(self, text: str) -> str:
         """A server's own words, fit for a log or a client: one short line, without the key."""
         line = " ".join(text.split())
-        return (line.replace(self._key, "***") if self._key else line)[:_SHOWN]
+        return (re.sub(re.escape(self._key), "***", line, flags=re.IGNORECASE) if self._key else line)[:_SHOWN]
 
     def failed(self, message: str, kind: type[ProviderError], *, retryable: bool | None = None) -> ProviderError:
         """An error that begins with who failed."""

@@ -77,6 +77,16 @@ async def test_the_next_provider_answers_where_one_fails_before_its_first_piece(
     assert await told(chain) == ("yes", "b")
 
 
+async def test_a_provider_that_breaks_the_rules_fails_like_any_other_and_tells_no_key() -> None:
+    broken = Guarded(
+        Scripted("a", [KeyError("k-secret")]), Policy(), Clock(), lambda text: text.replace("k-secret", "***")
+    )
+    assert await told(Chain([broken, guarded(Scripted("b", ["yes"]))])) == ("yes", "b")
+    with pytest.raises(ProviderError, match="a failed as it should not: KeyError: '\\*\\*\\*'") as failed:
+        [item async for item in broken.stream(Asked("why"))]
+    assert not failed.value.retryable
+
+
 async def test_after_the_first_piece_a_failure_is_not_hidden_by_the_next_provider() -> None:
     second = Scripted("b", ["yes"])
     assert await told(Chain([guarded(Scripted("a", ["so", CUT])), guarded(second)])) == ("so", "StreamCut")
