@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, batch, compare, detector, dlq, ingest, knowledge, replay, results, train
+from ops import admin, batch, compare, detector, dlq, ingest, knowledge, providers, replay, results, train
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -34,6 +34,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(detector.app, name="questions")
 app.add_typer(train.app, name="train")
+app.add_typer(providers.app, name="providers")
 app.add_typer(results.app, name="results")
 app.add_typer(batch.app, name="batch")
 app.command()(ingest.ingest)

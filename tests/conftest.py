@@ -14,12 +14,12 @@ import pytest
 from ops.broker.kafka import HOW_TO_GET_ONE
 from ops.broker.process import LocalBroker
 from ops.broker.tansu import Tansu
+from ops.contract.table import table
 from ops.ports import free_port
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from tests import brokers, databases
 from tests.brokers import Broker, with_topics
-from tests.provider_table import table
 
 hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("suite")
@@ -140,7 +140,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     skipped, xfailed = _names(terminalreporter, "skipped"), _names(terminalreporter, "xfailed")
     without_kafka = [name for name, reason in skipped.items() if reason.startswith(brokers.MISSING)]
     outcomes = [(report.nodeid, report.outcome) for each in terminalreporter.stats.values() for report in _runs(each)]
-    if terminalreporter.config.option.verbose >= 0 and (lines := table(outcomes)):
+    suite = [(name.partition("test_ours_keep_it[")[2][:-1], outcome) for name, outcome in outcomes]
+    if terminalreporter.config.option.verbose >= 0 and (lines := table(pair for pair in suite if pair[0])):
         terminalreporter.section("providers")
         say("\n".join(lines))
     terminalreporter.section("what this run stands on")

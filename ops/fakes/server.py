@@ -64,7 +64,18 @@ class Broken(Exception):
 class Fakes:
     """The application; `requests` grows with every question, `stops` with every answer that a client gave up."""
 
-    def __init__(self, replies: Mapping[str, Sequence[Reply]] | None = None) -> None:
+    def __init__(
+        self,
+        replies: Mapping[str, Sequence[Reply]] | None = None,
+        dialects: Mapping[str, Dialect] = DIALECTS,
+    ) -> None:
+        """Begin with nothing asked.
+
+        Args:
+            replies: by a part of the question, as `replies.choose` takes them.
+            dialects: who speaks, by the end of the path.
+        """
+        self._dialects = dialects
         self.replies: dict[str, Sequence[Reply]] = dict(replies or {"*": [Reply()]})
         self.requests: list[Request] = []
         self.stops: list[str] = []
@@ -81,7 +92,7 @@ class Fakes:
         if scope["type"] != "http":
             return
         method, path = scope["method"], scope["path"]
-        dialect = next((spoken for tail, spoken in DIALECTS.items() if path.endswith(tail)), None)
+        dialect = next((spoken for tail, spoken in self._dialects.items() if path.endswith(tail)), None)
         if method == "POST" and dialect is not None:
             await self._complete(dialect, scope, receive, send)
         elif method == "POST" and path.endswith("/stop"):

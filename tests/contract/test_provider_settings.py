@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ops.fakes import Fakes, serving
+from ops.contract.ours import QUESTION
+from ops.contract.subjects import KEY
+from ops.fakes import Fakes
 from pipeline.errors import ConfigurationError
 from pipeline.providers import Turn, build_provider, open_provider
 from pipeline.settings import Settings
-from tests.provider_cases import (
-    KEY,
-    QUESTION,
-    Open,
-    told,
-)
+from tests.provider_cases import Open, told
 
 pytestmark = pytest.mark.contract
 
@@ -44,10 +41,10 @@ class TestChatCompletions:
 async def test_a_base_url_works_with_and_without_its_version(
     provider_settings: Settings, scripted: Fakes, tail: str
 ) -> None:
-    async with serving(scripted) as url:
-        provider = build_provider(replace(provider_settings, rag_provider="openai", openai_base_url=url + tail))
-        assert (await told(provider))[0]
-        await provider.aclose()
+    url = provider_settings.openai_base_url + tail
+    provider = build_provider(replace(provider_settings, rag_provider="openai", openai_base_url=url))
+    assert (await told(provider))[0]
+    await provider.aclose()
     assert scripted.requests[0].path == "/v1/chat/completions"
 
 
