@@ -234,11 +234,14 @@ def fakes(
     port: Annotated[int, typer.Option(help="on the loopback; 0: any free one")] = 8010,
     script: Annotated[Path | None, typer.Option(help="JSON that says what is answered to what")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="of every answer; given again: of the next call")] = None,
+    recording: Annotated[
+        list[str] | None, typer.Option(help="answer with a sample by its name, or a file: .sse, .json, .ndjson")
+    ] = None,
 ) -> None:
     """Serve fakes of OpenAI, Dify, Serper and a custom server, with faults on request."""
     from ops.playing import play
 
-    raise typer.Exit(_until_signal(play(port, script, fault or [])))
+    raise typer.Exit(_until_signal(play(port, script, fault or [], recording or [])))
 
 
 @app.command()
