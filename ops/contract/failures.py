@@ -43,6 +43,7 @@ FAILURES: Mapping[str, Failure] = {
     "400 model failed": Failure(Reply(status=400, code="completion_request_error"), errors.ProviderUnavailable, True),
     "429": Failure(Reply(status=429), errors.RateLimited, True),
     "429 out of quota": Failure(Reply(status=429, code="insufficient_quota"), errors.RateLimited),
+    "429 out of an app's quota": Failure(Reply(status=429, code="rate_limit_error"), errors.RateLimited),
     "500": Failure(Reply(status=500), errors.ProviderUnavailable, True),
     "503": Failure(Reply(status=503), errors.ProviderUnavailable, True),
     "another content type": Failure(Reply(content_type="text/html"), errors.MalformedStream, True),

@@ -10,7 +10,12 @@ from pipeline.settings import Settings
 
 QUESTION = Asked("how many days do you keep the backups", lang="en", session_id="s1")
 DOCUMENT = "# Backups\n\nWe keep the backups for fourteen days.\n"
-_CODES = {"400 out of quota": "dify", "400 model failed": "dify", "429 out of quota": "openai"}  # whose codes these are
+_CODES = {  # whose codes these are
+    "400 out of quota": "dify",
+    "400 model failed": "dify",
+    "429 out of an app's quota": "dify",
+    "429 out of quota": "openai",
+}
 _NO_END = frozenset({"end without its mark", "final error in the stream"})  # a server of one's own ends as it likes
 _NO_FORM = _NO_END | {"garbage", "error in the stream", "tells no key from inside the stream"}  # text can say anything
 
