@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,8 +78,8 @@ class OpenAIProvider(Provider):
         sources, answer, told = self._sources(asked), self._answer(), list[str]()
         conversation = messages(asked, sources, self._model.instructions)
         wait = seconds(asked.options.get("timeout"), self._timeout)
-        events = self._server.events(answer.path, self._body(asked, conversation), Deadlines(wait, wait))
-        async with aclosing(events):
+        body = self._body(asked, conversation)
+        async with self._server.events(answer.path, body, Deadlines(wait, wait)) as events:
             async for data in events:
                 if answer.over(data):
                     await read_out(events)
