@@ -111,6 +111,7 @@ def test_the_documented_package_answers_beside_our_built_wheel_in_an_environment
         zipfile.ZipFile(wheel).extractall(site)
     # what we depend on, without what makes our checkout importable
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    assert (site / "ops" / "fakes" / "samples" / "serper.json").is_file()
     python = [str(tmp_path / "fresh" / "bin" / "python"), "-I"]
     where, said = subprocess.check_output([*python, "-c", ASK], cwd=tmp_path, text=True).splitlines()
     assert Path(where).is_relative_to(site)
