@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from ops.contract.ours import QUESTION
 from ops.contract.subjects import KEY
 from ops.fakes import Fakes
 from pipeline.errors import ConfigurationError
-from pipeline.providers import Turn, build_provider, open_provider
+from pipeline.providers import Turn, build_provider, errors, http, open_provider
 from pipeline.settings import Settings
 from tests.provider_cases import Open, told
 
@@ -46,6 +48,23 @@ async def test_a_base_url_works_with_and_without_its_version(
     assert (await told(provider))[0]
     await provider.aclose()
     assert scripted.requests[0].path == "/v1/chat/completions"
+
+
+async def test_a_server_that_accepts_nobody_is_given_up_when_the_time_to_connect_is_over(
+    provider_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_CONNECT", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
+        for _ in range(4):  # the kernel answers as many as the backlog holds, and no more
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        provider = build_provider(replace(provider_settings, rag_provider="openai", openai_base_url=url))
+        with pytest.raises(errors.ProviderTimeout, match="No connection to openai.*OPENAI_BASE_URL") as late:
+            await told(provider)
+        await provider.aclose()
+    assert late.value.retryable
 
 
 async def test_openai_answers_from_the_knowledge_where_an_index_was_made(open_named: Open, scripted: Fakes) -> None:
