@@ -63,10 +63,10 @@ class Account:
         budgets = {"PROVIDER_TOKENS_PER_HOUR": self.tokens, "PROVIDER_COST_PER_HOUR": self.cost}
         for setting, budget in budgets.items():
             if wait := budget.wait(self._clock()):
-                what = f"{budget.limit:g} tokens" if budget is self.tokens else f"money ({budget.limit:g})"
+                what = "tokens" if budget is self.tokens else "money"
                 raise BudgetSpent(
-                    f"{self._name} has used its {what} of this hour ({setting}); there is some again in"
-                    f" {wait / 60:.0f} min.",
+                    f"{self._name} has used its {what} of this hour ({budget.limit:g}, this lane's part of {setting});"
+                    f" there is some again in {wait / 60:.0f} min.",
                     retry_after=wait,
                 )
 

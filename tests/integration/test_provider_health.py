@@ -23,8 +23,14 @@ from topics.messages import AsrChunk
 pytestmark = pytest.mark.integration
 
 
-async def test_an_open_breaker_is_seen_and_the_next_provider_of_the_chain_answers(kafka_settings: Settings) -> None:
-    settings = dataclasses.replace(kafka_settings, stage_port=free_port(), provider_breaker_failures=1)
+async def test_an_open_breaker_and_a_spent_budget_are_seen_and_said(kafka_settings: Settings) -> None:
+    settings = dataclasses.replace(
+        kafka_settings,
+        stage_port=free_port(),
+        provider_breaker_failures=1,
+        provider_cost_per_hour=0.00002,
+        provider_prices="openai=1/2,custom=1/2",
+    )
     async with scripted_provider() as provider:
         chain = {**provider.environ, "RAG_PROVIDER": "openai,custom", "CUSTOM_RAG_TIMEOUT": "5"}
         chain["CUSTOM_RAG_API_URL"] = provider.environ["OPENAI_BASE_URL"] + "/custom"
@@ -32,13 +38,18 @@ async def test_an_open_breaker_is_seen_and_the_next_provider_of_the_chain_answer
         async with working(settings, "sentences", "questions", "answers", environ=chain):
             await write(settings, TRANSCRIPTS, "call", [AsrChunk(text="How long does it take?")])
             told = await told_until(settings, "call", "idle")
+            await write(settings, TRANSCRIPTS, "later", [AsrChunk(text="How much does it cost?")])
+            refused = await told_until(settings, "later", "RAG_ERROR")
             states = await provider_states(pages_of(settings))
             async with httpx.AsyncClient() as http:
                 page = (await http.get(f"http://127.0.0.1:{settings.stage_port}/metrics")).text
     assert told.text == "Five days."
     assert told.answers[-1]["provider"] == "custom"
-    assert states == {"openai": "open", "custom": "closed"}
+    assert (told.answers[-1]["usage"]["total_tokens"], told.answers[-1]["usage"]["price"]) == (16, 0.000022)
+    assert "custom has used its money of this hour (1.6e-05" in str(refused.messages)
+    assert states == {"openai": "open", "custom": "spent"}
     assert 'rag_provider_state{provider="openai",state="open"} 1.0' in page
+    assert 'rag_provider_cost{provider="custom"} 2.2e-05' in page
     assert 'rag_provider_answers_total{outcome="ok",provider="custom"} 1.0' in page
 
 
