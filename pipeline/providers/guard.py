@@ -111,6 +111,7 @@ class Guarded(Provider):
         self._check_budgets()
         total, texts = self._policy.total, list[str]()
         async with self.limits.turn(), aclosing(self.inner.stream(asked)) as items:
+            self._check_budgets()  # others may have spent them while we waited for our turn
             self._check_breaker()
             with self._counted(asked, texts) as outcome:
                 began = self._clock()

@@ -56,6 +56,42 @@ async def test_a_published_stream_is_read_to_its_text_usage_and_conversation(
     assert (end.usage, end.thread, end.sources, end.found) == (usage, thread, [], True)
 
 
+OTHERS = """
+event: ping
+
+data: {"event": "node_retry", "task_id": "t", "data": {"index": 1}}
+
+data: {"event": "iteration_started", "task_id": "t", "data": {}}
+
+data: {"event": "iteration_completed", "task_id": "t", "data": {}}
+
+data: {"event": "loop_started", "task_id": "t", "data": {}}
+
+data: {"event": "agent_log", "task_id": "t", "data": {"label": "thought"}}
+
+data: {"event": "tts_message", "task_id": "t", "audio": "//uQxAAA"}
+
+data: {"event": "tts_message_end", "task_id": "t", "audio": ""}
+
+data: {"event": "message_file", "id": "f", "type": "image", "url": "https://example.org/a.png"}
+
+data: {"event": "of tomorrow", "answer": "not ours to show"}
+
+"""
+
+
+@pytest.mark.parametrize("name", ["dify-chatbot", "dify-agent", "dify-chatflow"])
+async def test_difys_other_events_are_passed_over_wherever_they_stand(
+    provider_settings: Settings, scripted: Fakes, name: str
+) -> None:
+    published = sample(name)
+    wire = published.wire.replace("\n\n", f"\n{OTHERS}", 3)
+    scripted.replies = {"*": [replace(published, wire=wire)]}
+    provider = build_provider(replace(provider_settings, rag_provider="dify"))
+    assert (await told(provider))[0] == TWICE
+    await provider.aclose()
+
+
 async def test_published_search_results_are_quoted_with_their_links(
     provider_settings: Settings, scripted: Fakes
 ) -> None:

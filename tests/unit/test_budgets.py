@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -103,6 +104,12 @@ async def test_a_broken_answer_is_paid_for_too() -> None:
 async def test_counts_that_are_missing_are_filled_in() -> None:
     end = await end_of(guarded(Counting("a", {"total_tokens": 50})))
     assert end.usage == {"prompt_tokens": 45, "completion_tokens": 5, "total_tokens": 50, "estimated": True}
+
+
+async def test_who_waits_for_a_turn_is_not_answered_when_the_budget_is_spent_meanwhile() -> None:
+    guard = guarded(Counting("a", USAGE), tokens=1500, concurrency=1)
+    told = await asyncio.gather(*(end_of(guard) for _ in range(6)), return_exceptions=True)
+    assert [type(each).__name__ for each in told] == ["End", "End", *["BudgetSpent"] * 4]
 
 
 async def test_a_share_of_the_money_is_taken_at_once() -> None:
