@@ -14,7 +14,6 @@ import pytest
 from ops.broker.kafka import HOW_TO_GET_ONE
 from ops.broker.process import LocalBroker
 from ops.broker.tansu import Tansu
-from ops.contract.table import table
 from ops.ports import free_port
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
@@ -136,6 +135,8 @@ def _reason(report: Any) -> str:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say by name what did not run and on which brokers the rest ran."""
+    from ops.contract.table import table  # brings all providers along, which few runs need
+
     say = terminalreporter.write_line
     skipped, xfailed = _names(terminalreporter, "skipped"), _names(terminalreporter, "xfailed")
     without_kafka = [name for name, reason in skipped.items() if reason.startswith(brokers.MISSING)]

@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from ops.cli import app
 from ops.contract import Bound, Place, Subject, cases
 from ops.contract.ours import SUBJECTS
-from pipeline.providers import Asked, Delta, End, Item, Provider
+from ops.fakes.custom import Custom
+from pipeline.providers import Asked, Delta, End, Item, Provider, build_provider
 from pipeline.providers.guard import Guarded, Policy
+from pipeline.settings import Settings
 
 pytestmark = pytest.mark.contract
 
@@ -113,6 +115,17 @@ def test_who_does_not_keep_it_is_found_out(provider: Provider, case: str) -> Non
 
 def test_who_keeps_it_passes() -> None:
     assert unkept(Careless(SAID, End(sources=[{"n": 1, "title": "a"}]))) == []
+
+
+@pytest.mark.parametrize("name", ["gives the text word for word", "500", "connection cut"])
+def test_a_provider_of_a_server_of_ones_own_is_run_on_a_fake_of_it(name: str) -> None:
+    async def opened(place: Place) -> Provider:
+        given: Any = {"rag_provider": "custom", "custom_rag_api_url": f"{place.url}/answers"}
+        return build_provider(Settings(**given))
+
+    subject = Subject("mine", opened, Asked("why"), provider="custom", dialects={"/answers": Custom()})
+    [case] = [case for case in cases(subject) if case.name == name]
+    case.check()
 
 
 def run(*words: str) -> tuple[int, Sequence[str]]:
