@@ -95,8 +95,9 @@ def environment(url: str, folder: Path) -> Mapping[str, str]:
 async def everything(settings: Settings) -> str:
     """Keys, values and headers of all records of all topics."""
     async with AIOKafkaConsumer(**settings.kafka_client(), auto_offset_reset="earliest") as consumer:
-        names = [name for name in await consumer.topics() if name in topic_names(settings.topic_prefix)]
-        parts = [TopicPartition(name, number) for name in names for number in consumer.partitions_for_topic(name) or ()]
+        names = topic_names(settings.topic_prefix)
+        known = {name: await consumer._client._wait_on_metadata(name) for name in names}
+        parts = [TopicPartition(name, number) for name, numbers in known.items() for number in numbers]
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
         told = []
