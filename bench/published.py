@@ -1,6 +1,6 @@
 """The vendors' published examples as they are: read by our providers, and held against the samples of the fakes.
 
-Run: python -m bench.published --dify FOLDER --openai FOLDER [--answer serper=FILE]
+Run: python -m bench.published --dify FOLDER --openai FOLDER [--answer serper=FILE] [--write FOLDER]
 
 The folders are checkouts of github.com/langgenius/dify-docs and github.com/openai/openai-openapi: their texts are
 theirs and do not lie here. What an example leaves out (`....`, `data:` before an event, the mark of the end) is filled
@@ -115,7 +115,12 @@ if __name__ == "__main__":
     parser.add_argument("--dify", type=Path)
     parser.add_argument("--openai", type=Path)
     parser.add_argument("--answer", action="append", default=[], metavar="SAMPLE=FILE", help="any other answer")
+    parser.add_argument(
+        "--write", type=Path, help="folder for the examples, which `realtime-rag fakes --recording` takes"
+    )
     given = parser.parse_args()
     found = [*(dify(given.dify) if given.dify else ()), *(openai(given.openai) if given.openai else ())]
+    for name, wire in found if given.write else ():
+        (given.write / f"{name}.sse").write_text(wire, encoding="utf-8")
     pairs = [one.partition("=") for one in given.answer]
     sys.exit(asyncio.run(main(found, [(name, Path(file).read_text(encoding="utf-8")) for name, _, file in pairs])))

@@ -38,8 +38,15 @@ def index_path(settings: Settings) -> Path:
     return settings.data_path / "index"
 
 
-async def open_provider(settings: Settings) -> Guarded | Chain | Searching:
+Known = dict[str, Guarded]  # by name: breaker, limits and budgets are one provider's, whoever asks it
+
+
+async def open_provider(settings: Settings, known: Known | None = None) -> Guarded | Chain | Searching:
     """The provider of the settings, ready to be asked: the index of `local` is brought up to date first, in a thread.
+
+    Args:
+        settings: who it is, and how to reach it.
+        known: those that this process has already; they are used again, and new ones are added.
 
     Raises:
         ConfigurationError: as `build_provider`, and where the knowledge cannot be read.
@@ -48,24 +55,25 @@ async def open_provider(settings: Settings) -> Guarded | Chain | Searching:
         report = await asyncio.to_thread(build_index, settings.knowledge_path, index_path(settings))
         for skipped in report.skipped:
             log.warning("Knowledge without %s: %s.", skipped.name, skipped.reason)
-    return build_provider(settings)
+    return build_provider(settings, known)
 
 
-def build_provider(settings: Settings) -> Guarded | Chain | Searching:
+def build_provider(settings: Settings, known: Known | None = None) -> Guarded | Chain | Searching:
     """The provider of the settings; no connection is opened, and for `local` the index has to be there.
 
     Raises:
         ConfigurationError: an unknown name (the message lists the known ones), a missing key (it names the variable),
             an unusable address, no index, or an installed provider that cannot be loaded.
     """
-    guarded = [_guarded(name, settings) for name in names_of(settings)]
+    known = {} if known is None else known
+    guarded = [_guarded(name, settings, known) for name in names_of(settings)]
     provider = guarded[0] if len(guarded) == 1 else Chain(guarded)
     if not settings.search_provider or SerperProvider.name in names_of(settings):
         return provider
     routing = settings.search_routing.strip().lower()
     if routing not in ROUTINGS:
         raise ConfigurationError(f"SEARCH_ROUTING={settings.search_routing!r} is not one of {', '.join(ROUTINGS)}.")
-    return Searching(provider, _guarded(_search_name(settings), settings), routing)
+    return Searching(provider, _guarded(_search_name(settings), settings, known), routing)
 
 
 def names_of(settings: Settings) -> list[str]:
@@ -90,8 +98,11 @@ def _search_name(settings: Settings) -> str:
     return name
 
 
-def _guarded(name: str, settings: Settings) -> Guarded:
-    return Guarded(_provider(name, settings), _policy(name, settings), clean=partial(redacted, settings))
+def _guarded(name: str, settings: Settings, known: Known) -> Guarded:
+    if name not in known:
+        clean = partial(redacted, settings)
+        known[name] = Guarded(_provider(name, settings), _policy(name, settings), clean=clean)
+    return known[name]
 
 
 def _provider(name: str, settings: Settings) -> Provider:

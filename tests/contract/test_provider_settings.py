@@ -14,6 +14,7 @@ from ops.contract.subjects import KEY
 from ops.fakes import Fakes
 from pipeline.errors import ConfigurationError
 from pipeline.providers import Turn, build_provider, errors, http, open_provider
+from pipeline.providers.catalog import Known
 from pipeline.settings import Settings
 from tests.provider_cases import Open, told
 
@@ -105,6 +106,14 @@ def test_a_setting_that_is_missing_or_unusable_is_named(
     with pytest.raises(ConfigurationError, match=variable) as error:
         build_provider(replace(provider_settings, rag_provider=name, **changes))  # type: ignore[arg-type]
     assert "sk-1" not in str(error.value)
+
+
+def test_a_provider_that_is_asked_in_two_ways_has_one_breaker_and_one_budget(provider_settings: Settings) -> None:
+    known: Known = {}
+    chain = build_provider(replace(provider_settings, rag_provider="openai,dify"), known)
+    alone = build_provider(replace(provider_settings, rag_provider="dify", search_provider="serper"), known)
+    assert alone.guards[0] is chain.guards[1]
+    assert list(known) == ["openai", "dify", "serper"]
 
 
 async def test_knowledge_that_cannot_be_read_names_its_setting(provider_settings: Settings, tmp_path: Path) -> None:
