@@ -69,7 +69,7 @@ async def main(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         first = build_index(documents, Path(folder))
         again = build_index(documents, Path(folder))
-        provider = LocalProvider(Path(folder))
+        provider = LocalProvider(KnowledgeIndex(Path(folder)))
         index = KnowledgeIndex(Path(folder))
         outcomes = [await ask(question, provider, index) for question in questions]
     print(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from pathlib import Path
 from typing import Any
 
 from pipeline.providers.base import Asked, Delta, End, Provider
@@ -24,18 +23,14 @@ class LocalProvider(Provider):
 
     name = "local"
 
-    def __init__(self, index: Path) -> None:
-        """Open the index that `build_index` made in this folder.
-
-        Raises:
-            ConfigurationError: there is no index.
-        """
-        self._index = KnowledgeIndex(index)
+    def __init__(self, index: KnowledgeIndex) -> None:
+        """Take the index of the folder."""
+        self._index = index
 
     async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
-        """Yield the quotes sentence by sentence, then a line for each citation; a search takes some ms, inline."""
+        """Yield the quotes sentence by sentence, then a line for each citation."""
         question = looked_for(asked)
-        hits = relevant(self._index.search(question))
+        hits = relevant(await self._index.find(question))
         found = extracts(hits, self._index.weights(question))
         if not found:
             yield Delta(NOT_FOUND[asked.lang if asked.lang in NOT_FOUND else language(asked.text)])
@@ -55,7 +50,7 @@ class LocalProvider(Provider):
 
 
 def relevant(hits: Sequence[Hit]) -> list[Hit]:
-    """Hits that are about the question and do not share words with it by accident.
+    """Hits that are about the question: they mean the same, or share words with it, and not by accident.
 
     Most of a short question must be there. A long one is half politeness and detail, so some rare words together are
     enough. Set by hand on two document sets, with 27 spoken questions about them and 21 about something else.
@@ -64,6 +59,8 @@ def relevant(hits: Sequence[Hit]) -> list[Hit]:
 
 
 def _is_about(hit: Hit) -> bool:
+    if hit.near:
+        return True
     if hit.matched >= 3 and hit.weight >= 1.7 and hit.coverage >= 0.25:
         return True
     if hit.matched >= 2 and hit.headed >= 0.35 and hit.weight + hit.headed >= 1.0 and hit.coverage >= 0.15:
