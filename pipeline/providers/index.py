@@ -25,8 +25,9 @@ if TYPE_CHECKING:  # they need numpy, which the extra local-dense brings
 # Part of the folder's name: raise it when schema, terms or passages change, and every index is built anew.
 VERSION = 3
 
-# Headings count as much as the text: on 32 spoken questions over 574 pages, 23 first hits were right; with 0.7, 20.
-HEADING_WEIGHT = 1.0
+# A passage is about what stands around it, too: on 54 spoken questions over 446 pages a language, all asked by name, 48
+# first hits were right; without it 46. What a heading says counts as much as both texts.
+OWN, AROUND = {"body": 0.7, "heading": 1.0}, {"around": 0.7}
 
 # How many places of the two rankings, by words and by meaning, are fused, and how much more the second one counts.
 FUSED, MEANING_WEIGHT = 100, 3.0
@@ -88,8 +89,8 @@ class KnowledgeIndex:
     def search(self, question: str, limit: int = 8) -> list[Hit]:
         """Passages for a question, best first.
 
-        They share words with it, ranked by the sum of BM25 over body and headings. With an encoder others mean the
-        same, and the two rankings are fused. A question of nothing but filling finds nothing.
+        They share words with it, ranked by the sum of BM25 over headings, body and what stands around it. With an
+        encoder others mean the same, and the two rankings are fused. A question of nothing but filling finds nothing.
         """
         view = self._fresh()
         weights = self.weights(question)
@@ -113,14 +114,20 @@ class KnowledgeIndex:
         return fused([(1.0, list(by_words)), (MEANING_WEIGHT, list(similar))]), near
 
     def _by_words(self, searcher: tantivy.Searcher, weights: Mapping[str, float], limit: int) -> dict[Place, float]:
-        schema = self._index.schema
-        should = [
-            (tantivy.Occur.Should, tantivy.Query.boost_query(tantivy.Query.term_query(schema, field, term), boost))
-            for term in weights
-            for field, boost in (("body", 1.0), ("heading", HEADING_WEIGHT))
-        ]
-        found = searcher.search(tantivy.Query.boolean_query(should), limit, count=False).hits
+        own = self._any_of(weights, OWN)
+        around = self._any_of(weights, AROUND)
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Must, own), (tantivy.Occur.Should, around)])
+        found = searcher.search(query, limit, count=False).hits
         return {(address.segment_ord, address.doc): score for score, address in found}
+
+    def _any_of(self, found: Iterable[str], fields: Mapping[str, float]) -> tantivy.Query:
+        schema = self._index.schema
+        queries = [
+            tantivy.Query.boost_query(tantivy.Query.term_query(schema, field, term), boost)
+            for term in found
+            for field, boost in fields.items()
+        ]
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
 
     def weights(self, question: str) -> dict[str, float]:
         """Terms of the question with their rarity (BM25's idf): from 0 for one in every passage to 1 for unheard of."""
@@ -197,6 +204,7 @@ def index_schema() -> tantivy.Schema:
     builder.add_text_field("file", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("heading", tokenizer_name="whitespace", index_option="freq")
     builder.add_text_field("body", tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field("around", tokenizer_name="whitespace", index_option="freq")
     builder.add_bytes_field("passage", stored=True)
     builder.add_bytes_field("vector", stored=True)
     return builder.build()

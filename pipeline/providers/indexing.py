@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # it needs numpy, which the extra local-dense brings
 
 _WRITER_BYTES = 15_000_000  # the least that tantivy accepts; documents of one folder need no more
 _LOCK_RETRY = 0.05
+_AROUND = 3  # passages before and after; a page of help has no more, and a book is not one subject
 _COMMIT_EVERY = 20.0  # seconds; vectors of a large folder take many minutes, and a run that is stopped keeps its work
 
 
@@ -165,8 +166,10 @@ def _add(writer: tantivy.IndexWriter, file: KnowledgeFile, encoder: Encoder | No
         found = read(file)
     except Unreadable as exc:
         return _Entry(file.digest, 0, str(exc), by)
-    for passage, vector in zip(found, _vectors(found, encoder), strict=True):
-        writer.add_document(_document(passage, vector))
+    said = [" ".join(terms(passage.text)) for passage in found]
+    for at, (passage, vector) in enumerate(zip(found, _vectors(found, encoder), strict=True)):
+        around = said[max(at - _AROUND, 0) : at + _AROUND + 1]
+        writer.add_document(_document(passage, said[at], " ".join(around), vector))
     return _Entry(file.digest, len(found), encoder=by)
 
 
@@ -178,11 +181,12 @@ def _vectors(found: list[Passage], encoder: Encoder | None) -> list[bytes]:
     return [packed(row) for row in encoder.passages(found)]
 
 
-def _document(passage: Passage, vector: bytes) -> tantivy.Document:
+def _document(passage: Passage, body: str, around: str, vector: bytes) -> tantivy.Document:
     return tantivy.Document(
         file=passage.file,
         heading=" ".join(terms(f"{passage.title} {passage.heading}")),
-        body=" ".join(terms(passage.text)),
+        body=body,
+        around=around,
         passage=msgspec.json.encode(passage),
         vector=vector,
     )
