@@ -13,7 +13,7 @@ from pipeline.providers.words import terms, width
 # What is read out or shown beside a live conversation, about 200 words; more is not read.
 ANSWER_WIDTH = 1_200
 # Stretches are compared at this width, so that others have their room; what is left over in the end widens them.
-QUOTE_WIDTH = 400
+QUOTE_WIDTH = 360
 # How many passages are looked into, and how many of them are quoted at most.
 LOOKED_INTO, QUOTED = 4, 3
 # A further passage is quoted when it is about as good as the first one.

@@ -30,7 +30,7 @@ VERSION = 3
 OWN, AROUND = {"body": 0.7, "heading": 1.0}, {"around": 0.7}
 
 # How many places of the two rankings, by words and by meaning, are fused, and how much more the second one counts.
-FUSED, MEANING_WEIGHT = 100, 3.0
+FUSED, MEANING_WEIGHT = 100, 2.5
 
 Place = tuple[int, int]  # where a passage stands in the index: segment and document, as a DocAddress has them
 
