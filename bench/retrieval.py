@@ -2,7 +2,7 @@
 
 Run: python -m bench.retrieval [--download] [--dense] [--failures]
 
-Every second question is held out: nothing was tuned on it, and --failures does not show it.
+Half of them are held out: nothing was tuned on these, and --failures does not show them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from pipeline.settings import Settings
 
 QUESTIONS = Path(__file__).with_name("spoken_questions.jsonl")
 DOCUMENTS = Path("data") / "bench" / "libreoffice-help"
+HALVES = ("tuned", "held")
 HEAD = "{:<7}{:<4}{:<11}{:>3}{:>8}{:>7}{:>9}"
 LINE = "{:<7}{:<4}{:<11}{:>3}{:>8.2f}{:>7.2f}{:>9.2f}"
 
@@ -38,9 +39,10 @@ class Question(msgspec.Struct, frozen=True):
     """What somebody asks; the pages that answer it and words that the answer holds.
 
     `kind` is `named` when he knows what the thing is called, `described` when he does not and uses words of his own,
-    `elsewhere` when no page is about it.
+    `elsewhere` when no page is about it. `half` is `tuned` where it was looked at in making the search, or `held`.
     """
 
+    half: str
     lang: str
     kind: str
     ask: str
@@ -76,7 +78,7 @@ async def main(given: argparse.Namespace) -> None:
             print("\nBy words and meaning:")
             outcomes = await measure(documents, Path(folder), questions, encoder)
     if given.failures:
-        print_failures(outcomes[::2])
+        print_failures([outcome for outcome in outcomes if outcome.question.half == "tuned"])
 
 
 async def measure(
@@ -92,11 +94,10 @@ async def measure(
         f" ({1000 * first.seconds / first.passages:.1f} ms a passage), unchanged in {again.seconds:.2f} s\n"
     )
     print(HEAD.format("", "", "", "n", "top 1", "top 3", "extract"))
-    halves = (("tuned", outcomes[::2]), ("held", outcomes[1::2]))
-    for (half, part), lang, kind in itertools.product(halves, LANGUAGES, ("named", "described")):
-        print_row(half, lang, kind, [one for one in part if (one.question.lang, one.question.kind) == (lang, kind)])
-    for half, part in halves:
-        foreign = [one for one in part if one.question.kind == "elsewhere"]
+    for key in itertools.product(HALVES, LANGUAGES, ("named", "described")):
+        print_row(*key, [one for one in outcomes if (one.question.half, one.question.lang, one.question.kind) == key])
+    for half in HALVES:
+        foreign = [one for one in outcomes if (one.question.half, one.question.kind) == (half, "elsewhere")]
         print(f"about something else, {half}: {sum(one.found for one in foreign)} of {len(foreign)} got an answer")
     times = sorted(outcome.seconds * 1000 for outcome in outcomes)
     print(f"a question: p50 {statistics.median(times):.1f} ms, p99 {times[len(times) * 99 // 100]:.1f} ms")

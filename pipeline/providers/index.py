@@ -25,11 +25,12 @@ if TYPE_CHECKING:  # they need numpy, which the extra local-dense brings
 # Part of the folder's name: raise it when schema, terms or passages change, and every index is built anew.
 VERSION = 3
 
-# A passage is about what stands around it, too: on 54 spoken questions over 446 pages a language, all asked by name, 48
-# first hits were right; without it 46. What a heading says counts as much as both texts.
+# A passage is about what stands around it, too: of 144 spoken questions over 446 pages a language, 85 found the right
+# page first; by body and heading alone, 79.
 OWN, AROUND = {"body": 0.7, "heading": 1.0}, {"around": 0.7}
 
-# How many places of the two rankings, by words and by meaning, are fused, and how much more the second one counts.
+# How many places of the two rankings, by words and by meaning, are fused, and how much more the second one counts: of
+# 108 such questions 68 found their page first and 71 their answer; 67 and 66 with equal weights.
 FUSED, MEANING_WEIGHT = 100, 2.5
 
 Place = tuple[int, int]  # where a passage stands in the index: segment and document, as a DocAddress has them
@@ -37,7 +38,7 @@ Place = tuple[int, int]  # where a passage stands in the index: segment and docu
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that shares terms with the question.
+    """A passage for a question.
 
     `matched` counts the shared terms and `weight` adds up their rarity, `headed` of those that stand in the title or
     the headings; `coverage` is the share of the question's whole weight (0 to 1). `near` says that it means what was
