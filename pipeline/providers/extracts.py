@@ -69,7 +69,7 @@ def extracts(hits: Sequence[Hit], weights: Mapping[str, float], limit: int = ANS
 
     `weights` are the question's terms with their rarity, as the index gives them.
     """
-    looked = [best(hit, weights, limit) for hit in hits[:LOOKED_INTO]]
+    looked = [_best(hit, weights, min(limit, QUOTE_WIDTH)) for hit in hits[:LOOKED_INTO]]
     ranked = sorted(looked, key=lambda extract: -extract.score)
     chosen: list[Extract] = []
     left = limit
@@ -84,9 +84,8 @@ def extracts(hits: Sequence[Hit], weights: Mapping[str, float], limit: int = ANS
     return _widened(chosen, left)
 
 
-def best(hit: Hit, weights: Mapping[str, float], limit: int = QUOTE_WIDTH) -> Extract:
+def _best(hit: Hit, weights: Mapping[str, float], limit: int) -> Extract:
     """The stretch of a passage that answers best; words of its headings are answered by every stretch of it."""
-    limit = min(limit, QUOTE_WIDTH)
     units = hit.passage.units
     above = set(terms(f"{hit.passage.title} {hit.passage.heading}"))
     worth = {term: weight * (_HEADED if term in above else 1.0) for term, weight in weights.items()}

@@ -16,14 +16,12 @@ import tantivy
 
 from pipeline.errors import ConfigurationError
 from pipeline.providers.fusion import fused
+from pipeline.providers.index_folder import index_home
 from pipeline.providers.knowledge import Passage
 from pipeline.providers.words import language, terms
 
 if TYPE_CHECKING:  # they need numpy, which the extra local-dense brings
     from pipeline.providers.dense import Encoder, Meanings
-
-# Part of the folder's name: raise it when schema, terms or passages change, and every index is built anew.
-VERSION = 3
 
 # A passage is about what stands around it, too: of 144 spoken questions over 446 pages a language, 85 found the right
 # page first; by body and heading alone, 79.
@@ -192,20 +190,3 @@ def _distinct(found: Iterable[tuple[Place, float, Passage]]) -> Iterator[tuple[P
 
 def _passage(searcher: tantivy.Searcher, place: Place) -> Passage:
     return msgspec.json.decode(searcher.doc(tantivy.DocAddress(*place))["passage"][0], type=Passage)
-
-
-def index_home(index: Path) -> Path:
-    """Where in the index folder this version of the index stands."""
-    return index / f"v{VERSION}"
-
-
-def index_schema() -> tantivy.Schema:
-    """Fields of the index: what is searched, and the passage itself as it is shown."""
-    builder = tantivy.SchemaBuilder()
-    builder.add_text_field("file", tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("heading", tokenizer_name="whitespace", index_option="freq")
-    builder.add_text_field("body", tokenizer_name="whitespace", index_option="freq")
-    builder.add_text_field("around", tokenizer_name="whitespace", index_option="freq")
-    builder.add_bytes_field("passage", stored=True)
-    builder.add_bytes_field("vector", stored=True)
-    return builder.build()

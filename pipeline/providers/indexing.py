@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +13,15 @@ import tantivy
 
 from pipeline.errors import ConfigurationError
 from pipeline.providers.files import KnowledgeFile, Skipped, knowledge_files, nothing_readable, read
-from pipeline.providers.index import index_home, index_schema
+from pipeline.providers.index_folder import Entry, Manifest, index_home, index_schema, read_manifest, store_manifest
 from pipeline.providers.knowledge import Passage
 from pipeline.providers.units import Unreadable
 from pipeline.providers.words import terms
 
 if TYPE_CHECKING:  # it needs numpy, which the extra local-dense brings
     from pipeline.providers.dense import Encoder
+
+log = logging.getLogger(__name__)
 
 _WRITER_BYTES = 15_000_000  # the least that tantivy accepts; documents of one folder need no more
 _LOCK_RETRY = 0.05
@@ -39,22 +40,6 @@ class IndexReport:
     passages: int
     seconds: float
     skipped: tuple[Skipped, ...] = ()
-
-
-class _Entry(msgspec.Struct, frozen=True):
-    """What is in the index of a file: how many passages, or why there are none, and whose vectors they have."""
-
-    digest: str
-    passages: int
-    unreadable: str = ""
-    encoder: str = ""
-
-    def holds(self, file: KnowledgeFile, encoder: Encoder | None) -> bool:
-        """Whether nothing has to be read; vectors that nobody wants any more may stay."""
-        return self.digest == file.digest and (encoder is None or self.encoder == encoder.name)
-
-
-_Manifest = Mapping[str, _Entry]
 
 
 def build_index(knowledge: Path, index: Path, encoder: Encoder | None = None, wait: float = 30.0) -> IndexReport:
@@ -85,19 +70,19 @@ def build_index(knowledge: Path, index: Path, encoder: Encoder | None = None, wa
 
 def _update(
     files: list[KnowledgeFile], index: Path, encoder: Encoder | None, deadline: float
-) -> tuple[_Manifest, _Manifest]:
+) -> tuple[Manifest, Manifest]:
     """What was in the index, and what is in it now."""
     opened = _open_or_create(index)
-    before = _manifest(index)
+    before = read_manifest(index)
     names = {file.name for file in files}
     if before.keys() == names and all(before[file.name].holds(file, encoder) for file in files):
         return before, before
     with _writer(opened, index, deadline) as writer:
-        before = _manifest(index)  # whoever held the lock before us may have done the work
+        before = read_manifest(index)  # whoever held the lock before us may have done the work
         return before, _write(writer, index, files, before, encoder)
 
 
-def _report(before: _Manifest, entries: _Manifest, skipped: list[Skipped], seconds: float) -> IndexReport:
+def _report(before: Manifest, entries: Manifest, skipped: list[Skipped], seconds: float) -> IndexReport:
     readable = {name for name, entry in entries.items() if not entry.unreadable}
     known = {name for name in readable & before.keys() if before[name].digest == entries[name].digest}
     return IndexReport(
@@ -140,17 +125,18 @@ def _writer(opened: tantivy.Index, index: Path, deadline: float) -> tantivy.Inde
 
 
 def _write(
-    writer: tantivy.IndexWriter, index: Path, files: list[KnowledgeFile], before: _Manifest, encoder: Encoder | None
-) -> _Manifest:
+    writer: tantivy.IndexWriter, index: Path, files: list[KnowledgeFile], before: Manifest, encoder: Encoder | None
+) -> Manifest:
     """Put changed files in place of what was there of them; a run that died before its manifest repeats this."""
     names = {file.name for file in files}
     entries = {name: entry for name, entry in before.items() if name in names}
     for name in before.keys() - names:
         writer.delete_documents_by_term("file", name)
+    changed = [file for file in files if file.name not in entries or not entries[file.name].holds(file, encoder)]
+    if encoder and changed:
+        log.info("Reading %d documents for their meaning: this takes 0.1 s a passage.", len(changed))
     committed = time.monotonic()
-    for file in files:
-        if file.name in entries and entries[file.name].holds(file, encoder):
-            continue
+    for file in changed:
         writer.delete_documents_by_term("file", file.name)
         entries[file.name] = _add(writer, file, encoder)
         if time.monotonic() - committed > _COMMIT_EVERY:
@@ -160,17 +146,17 @@ def _write(
     return entries
 
 
-def _add(writer: tantivy.IndexWriter, file: KnowledgeFile, encoder: Encoder | None) -> _Entry:
+def _add(writer: tantivy.IndexWriter, file: KnowledgeFile, encoder: Encoder | None) -> Entry:
     by = encoder.name if encoder else ""
     try:
         found = read(file)
     except Unreadable as exc:
-        return _Entry(file.digest, 0, str(exc), by)
+        return Entry(file.digest, 0, str(exc), by)
     said = [" ".join(terms(passage.text)) for passage in found]
     for at, (passage, vector) in enumerate(zip(found, _vectors(found, encoder), strict=True)):
         around = said[max(at - _AROUND, 0) : at + _AROUND + 1]
         writer.add_document(_document(passage, said[at], " ".join(around), vector))
-    return _Entry(file.digest, len(found), encoder=by)
+    return Entry(file.digest, len(found), encoder=by)
 
 
 def _vectors(found: list[Passage], encoder: Encoder | None) -> list[bytes]:
@@ -192,20 +178,6 @@ def _document(passage: Passage, body: str, around: str, vector: bytes) -> tantiv
     )
 
 
-def _commit(writer: tantivy.IndexWriter, index: Path, entries: _Manifest) -> None:
+def _commit(writer: tantivy.IndexWriter, index: Path, entries: Manifest) -> None:
     writer.commit()
-    _store_manifest(index, entries)
-
-
-def _manifest(index: Path) -> dict[str, _Entry]:
-    try:
-        return msgspec.json.decode((index_home(index) / "files.json").read_bytes(), type=dict[str, _Entry])
-    except (FileNotFoundError, msgspec.DecodeError):
-        return {}
-
-
-def _store_manifest(index: Path, entries: _Manifest) -> None:
-    path = index_home(index) / "files.json"
-    written = path.with_suffix(f".{os.getpid()}")
-    written.write_bytes(msgspec.json.encode(entries))
-    written.replace(path)
+    store_manifest(index, entries)

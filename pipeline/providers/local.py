@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from pipeline.providers.base import Asked, Delta, End, Provider
-from pipeline.providers.extracts import Extract, best, extracts
+from pipeline.providers.extracts import Extract, extracts
 from pipeline.providers.index import Hit, KnowledgeIndex
 from pipeline.providers.knowledge import place
 from pipeline.providers.prompts import looked_for
 from pipeline.providers.words import language
 
+SHOWN_WIDTH = 640  # columns of each passage that a search shows
 NOT_FOUND = {
     "zh": "没有找到答案：知识库里没有与这个问题相关的内容。",
     "en": "No answer found: the knowledge holds nothing about this question.",
@@ -75,8 +76,9 @@ def look_up(index: KnowledgeIndex, question: str, limit: int) -> list[dict[str, 
     """
     weights = index.weights(question)
     return [
-        source(n, best(hit, weights)) | {"answers": _is_about(hit)}
+        source(n, extract) | {"answers": _is_about(hit)}
         for n, hit in enumerate(index.search(question, limit), start=1)
+        for extract in extracts([hit], weights, SHOWN_WIDTH)
     ]
 
 

@@ -14,7 +14,7 @@ import tantivy
 
 from pipeline.errors import ConfigurationError
 from pipeline.providers import Asked, Delta, End, KnowledgeIndex, Turn, build_index
-from pipeline.providers.index import VERSION
+from pipeline.providers.index_folder import VERSION
 from pipeline.providers.local import LocalProvider
 
 pytestmark = pytest.mark.unit
