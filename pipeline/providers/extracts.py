@@ -117,12 +117,13 @@ def _widened(chosen: Sequence[Extract], room: int) -> list[Extract]:
 
 
 def _wider(extract: Extract, limit: int) -> Extract:
-    """To the end of the passage and then towards its beginning, while it fits and up to a question."""
+    """While it fits and up to a question: to the end of the passage, then to its beginning; amid a list there first."""
     units = extract.hit.passage.units
     low = units.index(extract.units[0])
     high = low + len(extract.units)
     while True:
-        for low_then, high_then, unit in ((low, high + 1, high), (low - 1, high, low - 1)):
+        steps = [(low, high + 1, high), (low - 1, high, low - 1)]
+        for low_then, high_then, unit in reversed(steps) if _amid_list(units, low) else steps:
             if not 0 <= unit < len(units) or _asks(units[unit]):
                 continue
             wider = Extract(extract.hit, tuple(units[low_then:high_then]), extract.score)
@@ -162,6 +163,10 @@ def _opening(units: Sequence[Unit], low: int) -> float:
     first_item = units[low].kind == "item" and (low == 0 or units[low - 1].kind != "item")
     introduces = low + 1 < len(units) and units[low + 1].lead == units[low].text
     return _START * (low == 0) + _STEPS * (first_item or introduces)
+
+
+def _amid_list(units: Sequence[Unit], low: int) -> bool:
+    return low > 0 and units[low].kind == units[low - 1].kind == "item"
 
 
 def _without_questions(units: Sequence[Unit], low: int, high: int) -> tuple[int, int]:
