@@ -15,7 +15,7 @@ help:
 	@echo "make dense  tests of the extra local-dense, with its model (90 MB)"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make bench  figures on a real Apache Kafka"
-	@echo "make chaos  kills everything on a real Apache Kafka and counts what is lost; KILLS=n SEED=n"
+	@echo "make chaos  kills everything on a real Apache Kafka and counts what is lost; KILLS=n SEED=n, of one batch BATCH_ITEMS=n"
 	@echo "make lock   write the locks anew from pyproject.toml"
 
 $(VENV)/.run: requirements.lock pyproject.toml
@@ -53,7 +53,7 @@ bench: $(VENV)/.dev
 	@$(PY) -m bench $(ARGS)
 
 chaos: $(VENV)/.dev
-	@$(PY) -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(PY) -m tests.chaos $(if $(BATCH_ITEMS),--batch $(BATCH_ITEMS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # Of the runtime first, then all of it at the same versions; without the names of the registries they came from.
 lock: $(VENV)/.dev

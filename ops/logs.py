@@ -6,8 +6,9 @@ import logging
 
 from pipeline.settings import Settings
 
-_OURS = ("agents", "gateway", "ops", "pipeline", "topics")
-_CHATTY = ("aiokafka", "faust", "httpx", "mode")  # dozens of lines a rebalance; at DEBUG some for every fetch
+_OURS = ("agents", "gateway", "ops", "pipeline", "storage", "topics")
+# Dozens of lines a rebalance or a start; at DEBUG some for every fetch.
+_CHATTY = ("aiokafka", "alembic", "faust", "httpx", "mode")
 
 
 def configure_logging(settings: Settings) -> None:
