@@ -218,11 +218,11 @@ def list_topics() -> None:
 @app.command()
 def index(folder: Annotated[Path | None, typer.Argument(help="default: KNOWLEDGE_PATH")] = None) -> None:
     """Bring the index up to date with a folder of documents."""
-    from pipeline.providers import build_index, index_path
+    from pipeline.providers import update_knowledge
 
     settings = _settings(**({"knowledge_path": folder} if folder else {}))
     check_folder("DATA_PATH", settings.data_path)
-    report = build_index(settings.knowledge_path, index_path(settings))
+    report = update_knowledge(settings)
     for skipped in report.skipped:
         print_line(f"skipped {skipped.name}: {skipped.reason}")
     print(

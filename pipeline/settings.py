@@ -48,6 +48,8 @@ class Settings:
     lane: Lane = _setting(Lane.LIVE, "live or bulk: the topics a stage works on")
     data_path: Path = _setting(Path("data"), "folder for the index and for what a worker remembers of itself")
     knowledge_path: Path = _setting(Path("knowledge"), "folder of documents that the local provider answers from")
+    knowledge_dense: bool = _setting(False, "find documents by meaning too, with the extra local-dense")
+    knowledge_dense_threads: int = _setting(1, "threads that read documents and questions for it")
     rag_provider: str = _setting(
         "local", "local, openai, context, dify, custom, serper, an installed one, or a chain: a,b"
     )
@@ -147,6 +149,7 @@ class Settings:
             "kafka_replication",
             "batch_max_concurrent",
             "batch_max_queue_size",
+            "knowledge_dense_threads",
         ):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name.upper()} must be at least 1.")

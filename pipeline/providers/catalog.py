@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigurationError
@@ -16,9 +15,10 @@ from pipeline.providers.chain import Chain
 from pipeline.providers.custom import CustomProvider, Form
 from pipeline.providers.dify import DifyProvider
 from pipeline.providers.guard import Guarded, Policy
-from pipeline.providers.indexing import build_index
+from pipeline.providers.index import KnowledgeIndex
 from pipeline.providers.local import LocalProvider
 from pipeline.providers.openai import Model, OpenAIProvider
+from pipeline.providers.opening import index_path, open_knowledge, update_knowledge
 from pipeline.providers.paths import Paths
 from pipeline.providers.prices import Prices
 from pipeline.providers.prompts import INSTRUCTIONS
@@ -31,12 +31,6 @@ from topics.catalog import Lane
 log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "realtime_rag.providers"
-
-
-def index_path(settings: Settings) -> Path:
-    """Folder of the knowledge index."""
-    return settings.data_path / "index"
-
 
 Known = dict[str, Guarded]  # by name: breaker, limits and budgets are one provider's, whoever asks it
 
@@ -52,7 +46,7 @@ async def open_provider(settings: Settings, known: Known | None = None) -> Guard
         ConfigurationError: as `build_provider`, and where the knowledge cannot be read.
     """
     if LocalProvider.name in names_of(settings):
-        report = await asyncio.to_thread(build_index, settings.knowledge_path, index_path(settings))
+        report = await asyncio.to_thread(update_knowledge, settings)
         for skipped in report.skipped:
             log.warning("Knowledge without %s: %s.", skipped.name, skipped.reason)
     return build_provider(settings, known)
@@ -150,7 +144,7 @@ def _part(limit: int, share: float) -> int:
 
 
 def _local(settings: Settings) -> Provider:
-    return LocalProvider(index_path(settings))
+    return LocalProvider(open_knowledge(settings))
 
 
 def _openai(settings: Settings) -> Provider:
@@ -249,10 +243,9 @@ def _required(value: str, variable: str, provider: str) -> str:
     return value.strip()
 
 
-def _existing_index(settings: Settings) -> Path | None:
+def _existing_index(settings: Settings) -> KnowledgeIndex | None:
     """The index, if `realtime-rag index` was run: whoever made one wants its passages in the answers."""
-    folder = index_path(settings)
-    return folder if folder.is_dir() else None
+    return open_knowledge(settings) if index_path(settings).is_dir() else None
 
 
 def _load(point: EntryPoint, settings: Settings) -> Provider:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pipeline.providers.base import Asked, Delta, End, Provider
@@ -50,7 +49,7 @@ class OpenAIProvider(Provider):
         base_url: str,
         timeout: float,
         model: Model,
-        index: Path | None = None,
+        index: KnowledgeIndex | None = None,
     ) -> None:
         """Prepare the connection pool; nothing is opened yet.
 
@@ -61,7 +60,7 @@ class OpenAIProvider(Provider):
             base_url: address of the server, with or without `/v1`.
             timeout: seconds until the first event, and between two.
             model: which model, with what instructions, by which of the two protocols.
-            index: folder of the knowledge index, if its passages shall go along.
+            index: the knowledge index, if its passages shall go along.
 
         Raises:
             ConfigurationError: an address or a key that cannot be used, or no index in the folder.
@@ -71,11 +70,11 @@ class OpenAIProvider(Provider):
         names = Names.of(setting)
         self._server = Server(name, versioned_base(base_url, names.url, self._answer.path), key, names)
         self._model, self._timeout = model, timeout
-        self._index = KnowledgeIndex(index) if index else None
+        self._index = index
 
     async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
         """Yield the model's text as it comes, then sources and what the server says was used."""
-        sources, answer, told = self._sources(asked), self._answer(), list[str]()
+        sources, answer, told = await self._sources(asked), self._answer(), list[str]()
         conversation = messages(asked, sources, self._model.instructions)
         wait = seconds(asked.options.get("timeout"), self._timeout)
         body = self._body(asked, conversation)
@@ -101,14 +100,14 @@ class OpenAIProvider(Provider):
         """Close the connection pool."""
         await self._server.aclose()
 
-    def _sources(self, asked: Asked) -> list[dict[str, Any]]:
+    async def _sources(self, asked: Asked) -> list[dict[str, Any]]:
         """Passages that came with the question, or those of the index."""
         if asked.passages:
             return [dict(passage) for passage in asked.passages]
         if self._index is None:
             return []
         question = looked_for(asked)
-        found = extracts(relevant(self._index.search(question)), self._index.weights(question), PASSAGES_WIDTH)
+        found = extracts(relevant(await self._index.find(question)), self._index.weights(question), PASSAGES_WIDTH)
         return [source(n, extract) for n, extract in enumerate(found, start=1)]
 
     def _body(self, asked: Asked, conversation: list[dict[str, str]]) -> dict[str, Any]:
