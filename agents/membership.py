@@ -92,6 +92,7 @@ class RebalanceListener(driver.ConsumerRebalanceListener):
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread with numbered polls, grants and commits that name their generation."""
 
+    fetch_bytes = 1  # for which a fetch waits
     fetch_wait_ms = 500  # Faust hard-codes 1500, and a request behind a long poll waits as long
     assignor: Any = None  # Faust takes roundrobin, which moves partitions that could stay
     member_folder: Path | None = None
@@ -102,7 +103,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = self.fetch_wait_ms
+        consumer._fetch_max_wait_ms, consumer._fetch_min_bytes = self.fetch_wait_ms, self.fetch_bytes
         if self.assignor:
             consumer._partition_assignment_strategy = (self.assignor,)
         return consumer

@@ -21,7 +21,9 @@ from faust.types import TP, ConsumerMessage
 
 from agents.assignment import Assignment
 from agents.membership import ConsumerThread, Grant, RebalanceListener
+from topics.catalog import Lane
 
+BULK_WAIT, BULK_BYTES = 50, 64 * 1024  # milliseconds for which a fetch of the bulk lane waits for so many bytes
 TRANSPORTS.aliases["batch"] = f"{__name__}:Transport"
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,8 @@ class Consumer(driver.Consumer):
         thread = ConsumerThread(self, thread_loop=loop, loop=self.loop, beacon=self.beacon)
         thread._close_thread_loop_on_stop = True  # it closes only a loop that it made itself
         thread.fetch_wait_ms = settings.fetch_wait_ms
+        if settings.lane is Lane.BULK:  # a fetch for each record costs more than what is done with it
+            thread.fetch_wait_ms, thread.fetch_bytes = min(settings.fetch_wait_ms, BULK_WAIT), BULK_BYTES
         thread.member_folder = settings.data_path / "members"
         # it keeps state on the class: each app needs one of its own
         thread.assignor = type("StickyAssignor", (StickyPartitionAssignor,), {})

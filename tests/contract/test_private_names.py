@@ -50,7 +50,7 @@ LEANED_ON: dict[Any, list[str]] = {
     driver.Transport: ["Consumer", "Producer"],
     driver: ["ensure_aiokafka_TP"],
     App: ["consumer_generation_id", "crash", "crashed", "maybe_start_producer", "create_event"],
-    AIOKafkaConsumer: ["_coordinator", "_fetch_max_wait_ms", "_partition_assignment_strategy"],
+    AIOKafkaConsumer: ["_coordinator", "_fetch_max_wait_ms", "_fetch_min_bytes", "_partition_assignment_strategy"],
     GroupCoordinator: [
         "generation",
         "member_id",
