@@ -42,11 +42,13 @@ def test_at_the_end_of_the_log_time_passes() -> None:
     assert clock(caught_up=True).of(partition()) == pytest.approx(1060, abs=5)
 
 
-@pytest.mark.parametrize("full", [partition(open_=Consumer.max_open), partition(held=Consumer.max_held)])
-def test_where_so_much_is_open_that_nothing_more_is_read_time_passes_too(full: Any) -> None:
+@pytest.mark.parametrize("full", [{"open_": Consumer.max_open}, {"held": Consumer.max_held}])
+def test_where_so_much_is_open_that_nothing_more_is_read_time_passes_too(full: dict[str, int]) -> None:
     """Else what is open by thousands of sessions would wait for a silence that can only come with what is behind it."""
-    assert clock(caught_up=False).of(full) == pytest.approx(1060, abs=5)
-    assert clock(caught_up=False, undelivered=1).of(full) == 1000.0  # it waits for the broker, not for a silence
+    assert clock(caught_up=False).of(partition(**full)) == pytest.approx(1060, abs=5)
+    assert (
+        clock(caught_up=False, undelivered=1).of(partition(**full)) == 1000.0
+    )  # it waits for the broker, not for a silence
 
 
 def test_a_record_weighs_from_when_it_is_taken_until_it_is_done() -> None:
