@@ -83,11 +83,20 @@ def test_where_marks_come_a_sentence_without_one_waits_while_its_rest_is_being_s
     assert cut.text == "Well, and the price of the" and cut.cut_at == pytest.approx(10.0)
 
 
-def test_where_none_come_nothing_that_may_be_a_question_is_held_back_by_what_is_said_after_it() -> None:
+def test_where_none_come_it_waits_only_as_long_as_its_words_are_torn_or_go_on() -> None:
+    """A question that is whole is asked in time, so neither a pause in it nor what is said after it may hold it."""
     state, _ = heard("and the price of the")
     state, cuts = talk(state, Heard(1, "blue", 0.8))
-    assert cuts == []
-    assert silence(state, 1.2)[1][0].text == "and the price of the"
+    assert cuts == [] and deadline(state) == pytest.approx(2.0)
+    assert silence(state, 2.0)[1][0].text == "and the price of the"
+    state, _ = heard("what are")
+    state, cuts = talk(state, Heard(1, "your experiences with remote", 1.1))
+    state, cuts = push(state, Heard(2, "your experiences with remote controls", 1.6))
+    assert cuts == [] and flush(state)[1][0].text == "what are your experiences with remote controls"
+    state, _ = heard("how long does a refund take")
+    assert talk(state, Heard(1, "yesterday we", 0.8))[0].ending is Ending.UNSURE
+    _, cuts = talk(state, Heard(1, "i think we should talk", 0.8))
+    assert [(cut.text, cut.cut_at) for cut in cuts] == [("how long does a refund take", 0.8)]
 
 
 def test_a_question_is_asked_in_time_whatever_is_said_after_it() -> None:
@@ -166,7 +175,7 @@ def test_marks_words_and_numbers_are_read_alike_however_they_are_written() -> No
 
 
 def test_an_artefact_that_is_cut_short_is_refused() -> None:
-    header = b'{"model":"x","buckets":8,"tables":{"gap":{"bias":0,"scale":1}}}\n'
+    header = b'{"model":"x","buckets":{"gap":8},"tables":{"gap":{"bias":0,"scale":1}}}\n'
     assert read_model(header + bytes(8)).gap(words("a"), words("b")) == 0
     with pytest.raises(ValueError, match="cut short"):
         read_model(header + bytes(7))
