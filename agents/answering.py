@@ -62,7 +62,7 @@ class Answering:
             await asyncio.wait({self._stream})
         if waiting.withdrawn_by is not None:
             return
-        await self.stage.end(waiting, self._done("cancelled") if waiting.cancelled else self._stream.result())
+        await self.stage.end(waiting, self._done(waiting.cancelled) if waiting.cancelled else self._stream.result())
 
     async def _begin(self) -> None:
         waiting, epoch = self.waiting, self.waiting.unit.assignment.epoch
@@ -75,6 +75,8 @@ class Answering:
             mode=waiting.mode,
             withdrawn=sources,
             redrive_of=waiting.unit.redrive_of,
+            early=waiting.early,
+            replaces=waiting.replaces,
         )
         await self.stage.say(waiting.unit, begin, release=withdrawn_units(taken))
         self.text = ""

@@ -13,6 +13,7 @@ from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
 from agents.metrics import count_answer
 from agents.unit import Unit
+from pipeline import tracing
 from pipeline.answers import Conversation, RetryBudget, Waiting, is_expired, withdrawn_sources, withdrawn_units
 from pipeline.delivery import Entry, View, fold
 from pipeline.providers.base import Provider
@@ -102,7 +103,10 @@ class Answers(Logic):
         """Say what can be said at once; True for what waits for its turn."""
         conversation = conversation_of(unit)
         match unit.record:
+            case Question(confirms=str()):
+                pass  # asked as the early one
             case NotAQuestion(text=text, score=score, reason=reason):
+                self._take_back(unit, conversation)
                 if self.is_live and unit.source > conversation.view.said:
                     await self.say(unit, Verdict(kind="not_a_question", text=text, score=score, reason=reason))
             case Failed() if conversation.already(unit.source) or unit.source in conversation.queue:
@@ -127,6 +131,7 @@ class Answers(Logic):
             unit.outcome = "duplicate"
             return False
         if isinstance(record, Question):
+            self._take_back(unit, conversation)
             conversation.add(_waiting(unit, record, record.text))
             return True
         if not record.text:
@@ -144,6 +149,17 @@ class Answers(Logic):
             waiting.unit.hold()  # until the record that says so is stored
             self._interrupt(waiting)
         return taken
+
+    def _take_back(self, unit: Unit, conversation: Conversation[Unit]) -> None:
+        """End the early question that this verdict on its final sentence replaces."""
+        record: Question | NotAQuestion = unit.record
+        if record.replaces is None:
+            return
+        by_question = isinstance(record, Question)
+        if waiting := conversation.take_back(Source.parse(record.replaces), by_question):
+            unit.hold()  # until that end is stored
+            waiting.controls.append(unit)
+            self._interrupt(waiting)
 
     def _interrupt(self, waiting: Pending) -> None:
         if answering := self.running.get(waiting):
@@ -178,7 +194,7 @@ class Answers(Logic):
         if waiting.kind == "end":
             await self.say(waiting.unit, Ended())
         elif waiting.cancelled:
-            await self.end(waiting, Done(attempt=0, index=0, why="cancelled", question=waiting.text))
+            await self.end(waiting, Done(attempt=0, index=0, why=waiting.cancelled, question=waiting.text))
         elif self.is_live and is_expired(waiting.asked_at, time.time(), self.settings.question_ttl):
             await self.end(waiting, Done(attempt=0, index=0, why="expired", question=waiting.text))
         elif not waiting.text.strip():
@@ -200,6 +216,7 @@ class Answers(Logic):
     async def end(self, waiting: Pending, done: Done) -> None:
         """Write the end of a question; what it superseded and what cancelled it are done with that."""
         waiting.ending = True
+        waiting.unit.note(tracing.of_answer(done))
         conversation = conversation_of(waiting.unit)
         for source in withdrawn_sources(waiting.supersedes):  # we end without a begin that would say so
             if source > conversation.view.ended:
@@ -237,6 +254,8 @@ def _waiting(unit: Unit, record: Question | Control, text: str) -> Pending:
         lang=record.lang,
         asked_at=record.asked_at,
         options={} if isinstance(record, Control) else record.options,
+        early=isinstance(record, Question) and record.early,
+        replaces=record.replaces if isinstance(record, Question) else None,
     )
 
 

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
-from topics.messages import AnswerRecord, Begin, Done, Stopped
+from topics.messages import AnswerRecord, Begin, Done, NotAQuestion, Question, Record, Stopped
 
 Outcome = Literal["done", "failed", "duplicate", "void"]
 
@@ -31,6 +31,8 @@ takeover_seconds = Histogram(
 handler_seconds = Histogram("rag_handler_seconds", "A record on the lane of its session", ["stage"], buckets=_SLOW)
 batch_seconds = Histogram("rag_batch_seconds", "The fetched records of one partition, taken", ["stage"], buckets=_FAST)
 questions = Counter("rag_questions", "Questions by how they ended", ["outcome"])
+early_questions = Counter("rag_early_questions", "Questions out of interim chunks, and what became of them", ["what"])
+question_checks = Counter("rag_question_checks", "Unsure sentences that a provider was asked about", ["outcome"])
 provider_retries = Counter("rag_provider_retries", "Questions asked again because the provider failed")
 sentence_wait_seconds = Histogram(
     "rag_sentence_wait_seconds",
@@ -50,6 +52,16 @@ def count_answer(record: AnswerRecord) -> None:
                 first_piece_seconds.observe(waited)
         case Begin(withdrawn=withdrawn) | Stopped(withdrawn=withdrawn) if withdrawn:
             questions.labels("interrupted").inc(len(withdrawn))
+
+
+def count_early(record: Record) -> None:
+    """Count early questions, and what the verdicts on their final sentences say of them."""
+    if isinstance(record, Question) and record.early:
+        early_questions.labels("asked").inc()
+    elif isinstance(record, Question) and record.confirms:
+        early_questions.labels("confirmed").inc()
+    elif isinstance(record, Question | NotAQuestion) and record.replaces:
+        early_questions.labels("taken_back").inc()
 
 
 class StageCollector(Collector):

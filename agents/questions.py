@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agents.apps import app_on_demand, make_app
 from agents.logic import Logic
+from agents.metrics import count_early, question_checks
 from agents.unit import Unit
+from pipeline import tracing
 from pipeline.cascade import model_of
-from pipeline.joined import asked_with, has_content
-from pipeline.profiles import BALANCED, Profile, read_profile, woken
-from pipeline.questions import detect
+from pipeline.joined import has_content
+from pipeline.profiles import read_profile
+from pipeline.questions import Verdict
 from pipeline.sessions import Sessions
 from pipeline.settings import Settings
+from pipeline.verdicts import hear, judge, second, settled
 from topics.catalog import QUESTIONS, SENTENCES
 from topics.headers import Stamp
-from topics.messages import Ask, NotAQuestion, Question, Record, Sentence
+from topics.messages import NotAQuestion, Question, Record, Sentence
 from topics.sources import BEFORE_ALL, Source
 
+if TYPE_CHECKING:
+    from pipeline.providers.yes_no import YesNo
+
+CHECKS_AT_ONCE = 16  # sentences about which one worker asks a provider at the same time
 LOOK_BACK = 120.0  # seconds over which a question finds the sentence that it leans on across a restart
 
 
@@ -32,6 +39,7 @@ class Last:
         self.spoken: Source = BEFORE_ALL
         self.told: Source = BEFORE_ALL
         self.said = ""
+        self.early: tuple[str, str] | None = None  # source and text of the early question that is not settled
 
     def has(self, source: Source) -> bool:
         """Whether this source has its output."""
@@ -44,8 +52,11 @@ class Last:
         else:
             self.told = max(self.told, source)
 
-    def hear(self, output: Record) -> None:
+    def hear(self, source: Source, output: Record) -> None:
         """Remember what was said, from the output that came of it."""
+        if isinstance(output, Question) and output.early:
+            self.early = str(source), output.text
+            return
         said = {Question: "original", NotAQuestion: "text"}.get(type(output))
         if said and has_content(text := getattr(output, said)):
             self.said = text
@@ -61,10 +72,20 @@ class Questions(Logic):
 
     def __init__(self, settings: Settings) -> None:
         self.profile, self.model = read_profile(settings.question_profile), settings.question_model
+        self.checks: YesNo | None = None
+        if settings.question_ask_provider:
+            from pipeline.providers.yes_no import YesNo  # and all providers
+
+            self.checks, self.concurrency = YesNo(settings), CHECKS_AT_ONCE
 
     async def start(self) -> None:
         """Read the model, so that one that cannot be read is told at the start."""
         model_of(self.model)
+
+    async def stop(self) -> None:
+        """Give the provider's connections back."""
+        if self.checks is not None:
+            await self.checks.aclose()
 
     def new_memory(self) -> Sessions[Last]:
         """Nothing judged yet."""
@@ -75,7 +96,7 @@ class Questions(Logic):
         if stamp.source is not None:
             last = memory.of(session)
             last.add(stamp.source)
-            last.hear(record)
+            last.hear(stamp.source, record)
 
     def already(self, unit: Unit) -> bool:
         """Whether the sentence has its verdict, or the record was passed on."""
@@ -83,61 +104,38 @@ class Questions(Logic):
         return last.has(unit.source)
 
     async def arrive(self, unit: Unit) -> bool:
+        """Judge, or pass on; where a provider may be asked, on the lane of the session, so that it keeps its order."""
+        if self.checks is None:
+            await self.handle(unit)
+        return self.checks is not None
+
+    async def handle(self, unit: Unit) -> None:
         """Judge, or pass on."""
         if self.already(unit):
             unit.outcome = "duplicate"
-        else:
-            last: Last = unit.assignment.memory.of(unit.session)
-            output = judge(unit.record, last.said, self.profile, self.model)
+            return
+        last: Last = unit.assignment.memory.of(unit.session)
+        verdict = await self._checked(unit, last.said) if self.checks is not None else None
+        judged = judge(unit.record, last.said, self.profile, self.model, verdict)
+        if (output := settled(judged, unit.record, last.early, self.model)) is not None:
             await unit.emit(output)
-            last.add(unit.source)
-            last.hear(output)
-        return False
+            last.hear(unit.source, output)
+            count_early(output)
+            unit.note(tracing.of_verdict(output))
+        last.add(unit.source)
 
-
-def judge(record: Record, said: str = "", default: Profile = BALANCED, model: str = "linear") -> Record:
-    """The output for one input: sentences get a verdict, asks are questions without one, the rest stays as it is.
-
-    Args:
-        record: what came.
-        said: the sentence before it that a question can lean on.
-        default: the profile of sentences that name none, or only a part of one.
-        model: which one judges.
-
-    Raises:
-        ValueError: the sentence names a profile that there is not.
-    """
-    match record:
-        case Sentence():
-            profile = read_profile(record.profile, default)
-            verdict = detect(record.text, said, lang=record.lang, profile=profile, speaker=record.speaker, model=model)
-            if not verdict.is_question:
-                return NotAQuestion(text=record.text, score=verdict.score, reason=verdict.reason)
-            return Question(
-                text=asked_with(_behind_phrase(record.text, profile), _behind_phrase(said, profile)),
-                original=record.text,
-                score=verdict.score,
-                reason=verdict.reason,
-                lang=record.lang,
-                asked_at=record.spoken_until,
-            )
-        case Ask():
-            return Question(
-                text=record.text,
-                original=record.text,
-                score=1.0,
-                reason="asked as it is",
-                lang=record.lang,
-                options=record.options,
-                asked_at=record.asked_at,
-            )
-        case _:
-            return record
-
-
-def _behind_phrase(text: str, profile: Profile) -> str:
-    found = woken(text, profile.phrases) if profile.name == "wake_phrase" else None
-    return found.rest if found else text
+    async def _checked(self, unit: Unit, said: str) -> Verdict | None:
+        """The verdict of a provider where the model is unsure; None: the model's stands."""
+        record, checks = unit.record, self.checks
+        if checks is None or not isinstance(record, Sentence) or record.ended_by == "early":
+            return None
+        verdict = hear(record, said, self.profile, self.model)
+        if not verdict.unsure:
+            return verdict
+        checks.budget.share = unit.stage.app.consumer.share(unit.assignment.tp.topic)
+        outcome = await checks.ask(record.text, said, record.lang)
+        question_checks.labels(outcome).inc()
+        return second(verdict, checks.name, {"yes": True, "no": False}.get(outcome))
 
 
 def make(settings: Settings) -> Any:

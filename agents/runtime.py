@@ -27,6 +27,7 @@ from agents.reader import Reader
 from agents.transport import Batch
 from agents.unit import Unit
 from agents.writer import Writer
+from pipeline import tracing
 from pipeline.errors import RagError
 from pipeline.settings import Settings
 from topics import headers
@@ -60,6 +61,7 @@ class Stage:
         self.turn = asyncio.Lock()  # arrivals and ticks one after the other: they share the stage's memory
         self._changed = asyncio.Event()
         self._preparing: asyncio.Future[None] | None = None
+        self.tracer = tracing.tracer()
         self.refuse: Callable[[RagError], None] | None = None
         app.stage = self
 
@@ -143,6 +145,8 @@ class Stage:
     async def give_up(self, unit: Unit, reason: str) -> None:
         """Bury a record that cannot be handled and say so down the river."""
         unit.outcome = "failed"
+        if unit.span is not None:
+            tracing.failed(unit.span, reason)
         await self._bury(unit.raw, reason, unit.source)
         await self.logic.failed(unit, reason)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import structs
@@ -11,51 +12,21 @@ from agents.apps import app_on_demand, make_app
 from agents.assignment import Assignment
 from agents.logic import Logic
 from agents.metrics import sentence_wait_seconds
+from agents.speech import Speech, withdraws
 from agents.unit import Unit
+from pipeline import tracing
 from pipeline.delivery import just_below
-from pipeline.sentences import Cut, Heard, Open, Rules, flush, push, silence, talk
+from pipeline.early import Early, answer, listen, look, settle
+from pipeline.sentences import Cut, Open, Rules, flush, push, silence, talk
 from pipeline.sessions import Sessions
 from pipeline.settings import Settings
-from pipeline.unmarked import has_marks
 from topics.catalog import SENTENCES, TRANSCRIPTS, Lane
 from topics.headers import Stamp
-from topics.messages import Ask, AsrChunk, Control, End, Endpointing, Failed, Record, Sentence
-from topics.sources import BEFORE_ALL, Source
+from topics.messages import Ask, AsrChunk, Control, End, Record, Sentence
+from topics.sources import Source
 
-REMEMBERED_IDS = 256  # of one session: a client resends what was not acknowledged, which is never more
 LOOK_BACK = 600.0  # seconds over which a resent id is known across a restart
 BULK_SILENCE = 30.0  # seconds without a record after which a bulk session without an end is flushed
-
-
-class Speech:
-    """What the stage holds of one session."""
-
-    def __init__(self) -> None:
-        self.open = Open()
-        self.held: dict[int, Unit] = {}  # chunks of the open sentence, by offset
-        self.spoken: Source = BEFORE_ALL  # where the last sentence ended
-        self.told: Source = BEFORE_ALL  # the last control, ask or end
-        self.ids: dict[str, int] = {}  # offset of recent client ids, oldest first
-        self.latest = ""  # latest final text
-        self.lang: str | None = None
-        self.profile: str | None = None
-        self.endpointing: Endpointing | None = None
-        self.heard_at = 0.0  # monotonic seconds of the last record
-
-    def is_idle(self) -> bool:
-        """Whether nothing is held."""
-        return not self.held
-
-    def repeats(self, client_id: str | None, offset: int) -> bool:
-        """Whether the client sent this before; if not it is remembered. A record read again does not repeat itself."""
-        if not client_id:
-            return False
-        if (known := self.ids.get(client_id)) is not None:
-            return known < offset
-        self.ids[client_id] = offset
-        if len(self.ids) > REMEMBERED_IDS:
-            del self.ids[next(iter(self.ids))]
-        return False
 
 
 class Memory:
@@ -77,7 +48,7 @@ class Sentences(Logic):
 
     def __init__(self, settings: Settings) -> None:
         silences = (settings.sentence_max_silence, settings.sentence_min_silence)
-        self.rules = Rules(*silences, settings.sentence_max_chars)
+        self.rules = Rules(*silences, settings.sentence_max_chars, settings.early_start)
         # in the bulk lane a session ends with its `end`, and records come as fast as they can be read
         self.is_bulk = settings.lane is Lane.BULK
 
@@ -87,23 +58,8 @@ class Sentences(Logic):
 
     def recall(self, memory: Memory, session: str, stamp: Stamp, record: Record) -> None:
         """What a predecessor wrote is not cut, passed on or heard again."""
-        if stamp.source is None:
-            return
-        speech = memory.sessions.of(session)
-        match record:
-            case Sentence():
-                speech.spoken = max(speech.spoken, stamp.source)
-                speech.latest = record.latest or speech.latest
-                speech.endpointing = record.endpointing or speech.endpointing
-                speech.open = Open(punctuated=speech.open.punctuated or has_marks(record.text))
-                for client_id, offset in zip(record.ids, record.offsets, strict=False):
-                    speech.repeats(client_id, offset)
-            case Control() | Ask() | End() | Failed():
-                speech.told = max(speech.told, stamp.source)
-                if not _passes_by(record):
-                    speech.spoken = max(speech.spoken, just_below(stamp.source))
-                for client_id in _ids_of(record):
-                    speech.repeats(client_id, stamp.source.offset)
+        if stamp.source is not None:
+            memory.sessions.of(session).recall(stamp.source, record)
 
     def already(self, unit: Unit) -> bool:
         """Whether all of a chunk stands in sentences, or the record was passed on."""
@@ -123,8 +79,8 @@ class Sentences(Logic):
                 unit.outcome = "duplicate"
             elif record.is_final:
                 await self._hear(speech, unit, record)
-            elif speech.open.fragments:
-                await self._emit(speech, *talk(speech.open, _heard(speech, unit, record), self._rules(speech)))
+            else:
+                await self._overhear(speech, unit, record)
         elif unit.source > speech.told and not speech.repeats(getattr(record, "id", None), unit.raw.offset):
             await self._pass_on(speech, unit, record)
             speech.told = unit.source
@@ -136,13 +92,36 @@ class Sentences(Logic):
     async def _hear(self, speech: Speech, unit: Unit, chunk: AsrChunk) -> None:
         speech.latest = chunk.text.strip() or speech.latest
         speech.lang, speech.profile = chunk.lang or speech.lang, chunk.profile or speech.profile
-        heard = _heard(speech, unit, chunk)
+        heard = speech.heard(unit, chunk)
         unit.hold()
         speech.held[heard.offset] = unit
+        speech.overhear(answer(speech.early, heard))
         open_, cuts = push(speech.open, heard, self._rules(speech), speech.spoken)
         await self._emit(speech, open_, cuts)
         if unit.raw.key is None:  # a session of its own: nothing more can come
             await self._emit(speech, *flush(speech.open, unit.time))
+
+    async def _overhear(self, speech: Speech, unit: Unit, chunk: AsrChunk) -> None:
+        """An interim chunk says that the open sentence goes on, or what is being said while there is none."""
+        heard, rules = speech.heard(unit, chunk), self._rules(speech)
+        if speech.open.fragments:
+            await self._emit(speech, *talk(speech.open, heard, rules))
+        elif rules.early_start and not self.is_bulk and unit.raw.key is not None and unit.source > speech.spoken:
+            speech.overhear(listen(speech.early, heard), unit)
+            await self._look(speech, unit.time)
+
+    async def _look(self, speech: Speech, clock: float) -> None:
+        """Write an early sentence, if one has been stable for long enough at `clock`."""
+        if (unit := speech.overheard) is None:
+            return
+        if unit.source < speech.spoken:  # something of a later place was asked meanwhile
+            speech.overhear(Early())
+            return
+        early, cut = look(speech.early, clock, self._rules(speech))
+        if cut is not None:
+            own = unit.record.profile or speech.profile  # no final chunk may have named it yet
+            await self._write(speech, unit, cut, structs.replace(speech.sentence(cut), profile=own))
+        speech.overhear(early)
 
     def _rules(self, speech: Speech) -> Rules:
         """The session's own where it has any, else those of the settings."""
@@ -154,17 +133,29 @@ class Sentences(Logic):
         """Write sentences; what no open sentence holds any more is done with the last sentence that holds any of it."""
         speech.open = open_
         still = {fragment.heard.offset for fragment in open_.fragments}
+        asked = speech.early.asked
+        speech.early, settling = settle(speech.early, cuts, still)
         last = {offset: cut for cut in cuts for offset in cut.offsets}
         for cut in cuts:
             unit = speech.held[cut.offset]
             done = [offset for offset in cut.offsets if last[offset] is cut and offset not in still]
-            sentence = _sentence(speech, cut)
-            sentence_wait_seconds.labels(cut.ended_by).observe(max(0.0, cut.cut_at - cut.ended_at))
-            source = Source(cut.offset, cut.char)
-            await unit.emit(sentence, source, release=[speech.held.pop(offset) for offset in done])
-            speech.spoken = max(speech.spoken, source)
+            settles = str(Source(*asked.source)) if asked is not None and cut is settling else None
+            sentence = speech.sentence(cut, settles)
+            await self._write(speech, unit, cut, sentence, [speech.held.pop(offset) for offset in done])
         for offset in [offset for offset in speech.held if offset not in still]:
             speech.held.pop(offset).release()  # blank, or cut before a restart
+
+    async def _write(
+        self, speech: Speech, unit: Unit, cut: Cut, sentence: Sentence, release: Sequence[Unit] = ()
+    ) -> None:
+        """Write a sentence, and say for how long it was held."""
+        source, delay, span = Source(cut.offset, cut.char), max(0.0, cut.cut_at - cut.ended_at), None
+        sentence_wait_seconds.labels(cut.ended_by).observe(delay)
+        if unit.span is not None:
+            others = [held.span for held in release if held.span is not None and held is not unit]
+            span = tracing.sentence(unit.span, cut.ended_by, delay, others)
+        await unit.emit(sentence, source, release, span)
+        speech.spoken = max(speech.spoken, source)
 
     async def _pass_on(self, speech: Speech, unit: Unit, record: Control | Ask | End) -> None:
         match record:
@@ -179,6 +170,8 @@ class Sentences(Logic):
                     text=record.text, id=record.id, lang=record.lang, options=record.options, asked_at=unit.time
                 )
         await self._emit(speech, *flush(speech.open, unit.time))
+        if withdraws(record):
+            speech.overhear(Early())
         await unit.emit(record)
         speech.spoken = max(speech.spoken, just_below(unit.source))
 
@@ -186,6 +179,7 @@ class Sentences(Logic):
         """The open sentence is consumed: its outcome is the question that is asked now."""
         consumed = [speech.held.pop(offset) for offset in list(speech.held)]
         speech.open = Open(punctuated=speech.open.punctuated)
+        speech.overhear(Early())
         asked = Control(
             action="instant_query",
             id=control.id,
@@ -221,45 +215,15 @@ class Sentences(Logic):
                 await self._emit(speech, *(flush(speech.open) if ended else (speech.open, [])))
             else:
                 await self._emit(speech, *silence(speech.open, clock, self._rules(speech)))
+                await self._look(speech, clock)
             _keep(speaking, session, speech)
 
 
-def _heard(speech: Speech, unit: Unit, chunk: AsrChunk) -> Heard:
-    speaker, segment = (None if value is None else str(value) for value in (chunk.speaker, chunk.segment_id))
-    return Heard(unit.raw.offset, chunk.text, unit.time, speaker, chunk.lang or speech.lang, segment)
-
-
 def _keep(speaking: dict[str, Speech], session: str, speech: Speech) -> None:
-    if speech.open.fragments:
+    if speech.open.fragments or speech.overheard is not None:
         speaking[session] = speech
     else:
         speaking.pop(session, None)
-
-
-def _passes_by(record: Record) -> bool:
-    return isinstance(record, Control) and record.action == "cancel"
-
-
-def _ids_of(record: Record) -> list[str]:
-    own = getattr(record, "id", None)
-    return [*([own] if own else []), *getattr(record, "ids", [])]
-
-
-def _sentence(speech: Speech, cut: Cut) -> Sentence:
-    ids = [speech.held[offset].record.id or "" for offset in cut.offsets]
-    return Sentence(
-        text=cut.text,
-        ended_by=cut.ended_by,
-        offsets=list(cut.offsets),
-        ids=ids if any(ids) else [],
-        latest=speech.latest,
-        lang=cut.lang,
-        speaker=cut.speaker,
-        profile=speech.profile,
-        endpointing=speech.endpointing,
-        spoken_from=cut.began_at,
-        spoken_until=cut.ended_at,
-    )
 
 
 def make(settings: Settings) -> Any:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents.assignment import Assignment, Gone
+from pipeline import tracing
 from topics import headers
 from topics.codec import encode
 from topics.messages import Record
 from topics.sources import Source, session_of
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
     from agents.metrics import Outcome
     from agents.runtime import Stage
 
@@ -32,9 +35,10 @@ class Unit:
         source: what it is about.
         outcome: what it counts as when it is done.
         assignment: the partition it came from.
+        span: of a trace; None unless traces are switched on.
     """
 
-    __slots__ = ("_holds", "assignment", "outcome", "raw", "record", "session", "source", "stage")
+    __slots__ = ("_holds", "assignment", "outcome", "raw", "record", "session", "source", "span", "stage")
 
     def __init__(self, stage: Stage, raw: Any, assignment: Assignment, source: Source) -> None:
         self.stage, self.raw, self.assignment, self.source = stage, raw, assignment, source
@@ -42,6 +46,10 @@ class Unit:
         self.record: Any = None
         self.outcome: Outcome = "done"
         self._holds = 1
+        self.span: Span | None = None
+        if stage.tracer is not None:
+            name, group = stage.logic.name, stage.app.conf.id
+            self.span = tracing.processing(stage.tracer, name, group, raw, self.session, source)
 
     @property
     def time(self) -> float:
@@ -54,13 +62,21 @@ class Unit:
         redriven = headers.redriven(self.raw.headers)
         return redriven.partition(b" ")[2].decode("utf-8", "replace") or None if redriven else None
 
-    async def emit(self, record: Record, source: Source | None = None, release: Sequence[Unit] = ()) -> None:
+    def note(self, attributes: Mapping[str, Any]) -> None:
+        """Say more of the record in its trace."""
+        if self.span is not None:
+            self.span.set_attributes(attributes)
+
+    async def emit(
+        self, record: Record, source: Source | None = None, release: Sequence[Unit] = (), span: Span | None = None
+    ) -> None:
         """Queue an output of this session; this record is not done before the broker has stored it.
 
         Args:
             record: goes to the partition number that we read.
             source: what it is about, if not the same as the input.
             release: held units that this output completes.
+            span: the part of our trace that it belongs to, if not our own span.
 
         Raises:
             Gone: the partition is not ours any more.
@@ -73,7 +89,10 @@ class Unit:
         if len(value) > MAX_RECORD:
             raise TooLarge(f"a {type(record).__name__} of {len(value)} bytes; a topic takes {MAX_RECORD}")
         stamp = headers.stamp(source or self.source, assignment.epoch, self.raw.offset)
-        stamp += headers.carried(self.raw.headers)
+        span = span or self.span
+        stamp += headers.carried(self.raw.headers, traced=span is not None)
+        if span is not None:
+            stamp += tracing.headers_of(span)
         future = await stage.send(value, self.session.encode(), assignment.tp.partition, stamp)
         self._holds += 1
         assignment.outputs.add(future, self, release)
@@ -88,3 +107,5 @@ class Unit:
         if not self._holds and not self.assignment.dead:
             self.assignment.progress.done(self.raw.offset)
             self.stage.counts[self.outcome] += 1
+            if self.span is not None:
+                tracing.processed(self.span, self.outcome)

@@ -125,11 +125,11 @@ def bare(text: str) -> str:
     return " ".join(word for word in words if word).lower()
 
 
-def stream(turns: Sequence[Turn], shape: Shape, seed: int) -> Iterator[Event]:
+def stream(turns: Sequence[Turn], shape: Shape, seed: int, settle: float = 0.0) -> Iterator[Event]:
     """Interim and final chunks of a conversation: finals in the middle of a third of the sentences, none at the end of
-    another third, one interim in ten misheard.
+    another third, one interim in ten misheard; a final comes `settle` seconds behind its last word.
     """  # noqa: D205
-    habits = Habits(split=0.33, merge=0.33, revise=0.1, drop_punctuation=not shape.marks)
+    habits = Habits(split=0.33, merge=0.33, revise=0.1, settle=settle, drop_punctuation=not shape.marks)
     for offset, (at, chunk) in enumerate(recognise(turns, seed, habits)):
         text = chunk["text"] if shape.marks else chunk["text"].lower()
         speaker = chunk["speaker"] if shape.speakers else None

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from opentelemetry.context import Context
 from pydantic import BaseModel, Field
 
 from gateway.auth import check_origin, principal_of
@@ -20,6 +21,7 @@ from gateway.problems import Problem
 from gateway.publisher import ACK_WITHIN
 from gateway.sessions import Sessions
 from gateway.updates import Update
+from pipeline import tracing
 from pipeline.delivery import Message, View
 from pipeline.errors import BrokerError
 from topics.messages import Ask
@@ -101,13 +103,13 @@ def routes(bus: Bus, sessions: Sessions) -> APIRouter:
 
     @router.post("/api/ask", response_model=None, responses={200: {"content": {"text/event-stream": {}}}})
     async def ask(
-        asked: Question, principal: str = Depends(caller), accept: Annotated[str, Header()] = "*/*"
+        asked: Question, request: Request, principal: str = Depends(caller), accept: Annotated[str, Header()] = "*/*"
     ) -> Response:
         """Ask one question. Server-sent events, or one object at the end with `Accept: application/json`."""
         session = asked.session_id or str(uuid.uuid4())
         _check(asked, session, principal, sessions)
         listener = Listener(session)
-        question_id = await _publish(bus, listener, asked)
+        question_id = await _publish(bus, listener, asked, tracing.of_request(request.headers))
         within = (settings.question_ttl or 540.0) + settings.handler_deadline
         messages = _listen(bus, listener, question_id, within)
         if "application/json" in accept and "text/event-stream" not in accept:
@@ -128,7 +130,7 @@ def _check(asked: Question, session: str, principal: str, sessions: Sessions) ->
         raise Problem(403, "FORBIDDEN_SESSION", "this session belongs to somebody else")
 
 
-async def _publish(bus: Bus, listener: Listener, asked: Question) -> str:
+async def _publish(bus: Bus, listener: Listener, asked: Question, parent: Context | None) -> str:
     """Store the question and start to listen; returns its public id."""
     lang = None if asked.lang == "auto" else asked.lang
     joined = False
@@ -137,7 +139,7 @@ async def _publish(bus: Bus, listener: Listener, asked: Question) -> str:
             await bus.join(listener)
             joined = bus.attach(listener)
             record = Ask(text=asked.question, lang=lang, asked_at=time.time())
-            offset = await asyncio.shield(bus.publish(listener.session, record))
+            offset = await asyncio.shield(bus.publish(listener.session, record, parent))
             if offset < 0:
                 raise BrokerError("stored, but Kafka does not say where")
     except BaseException as exc:

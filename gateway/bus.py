@@ -8,10 +8,12 @@ import logging
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
+from opentelemetry.context import Context
 
 from gateway.follower import Follower
 from gateway.publisher import Publisher
 from gateway.updates import Viewer
+from pipeline import tracing
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from topics.catalog import ANSWERS, TRANSCRIPTS, Lane
@@ -36,6 +38,7 @@ class Bus:
         self.publisher = Publisher(settings)
         self.trouble: str | None = "not connected to Kafka yet"
         self._partitions = 0
+        self._tracer = tracing.tracer()
         self._connected = asyncio.Event()
         self._lookup: AIOKafkaConsumer | None = None
 
@@ -122,15 +125,23 @@ class Bus:
         self.follower.detach(viewer)
         self.follower.close(viewer.partition)
 
-    def publish(self, session: str, record: Record) -> asyncio.Task[int]:
+    def publish(self, session: str, record: Record, parent: Context | None = None) -> asyncio.Task[int]:
         """Store a record in the session's place among the transcripts; the task gives its offset.
+
+        A trace begins here, or goes on where its `parent` is.
 
         Raises:
             BrokerError: it is not even tried: no connection, or earlier records are stuck.
         """
         if not self._connected.is_set():
             raise BrokerError(self.trouble or "not connected to Kafka")
-        return self.publisher.publish(self._partition_of(session), session.encode(), encode(record))
+        place, value = (self._partition_of(session), session.encode()), encode(record)
+        if self._tracer is None:
+            return self.publisher.publish(*place, value, tracing.headers_of(parent))
+        span = tracing.sending(self._tracer, TRANSCRIPTS.on(prefix=self.settings.topic_prefix), session, parent)
+        stored = self.publisher.publish(*place, value, tracing.headers_of(span))
+        stored.add_done_callback(lambda task: tracing.sent(span, task))
+        return stored
 
     def _partition_of(self, session: str) -> int:
         """The default partitioner's choice, so that any producer's records of a session meet in one partition."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from topics.catalog import TRANSCRIPTS, Lane
+from topics.headers import Header
 
 ACK_WITHIN = 3.0  # seconds until a client hears that its record may not be stored
 MAX_BATCH = 256 * 1024  # bytes; a chunk may have 64 KiB, and a full batch makes the next chunk wait
@@ -77,7 +79,7 @@ class Publisher:
         """How many partitions a topic has on the broker."""
         return len(await self._producer.partitions_for(topic)) if self._producer else 0
 
-    def publish(self, partition: int, key: bytes, value: bytes) -> asyncio.Task[int]:
+    def publish(self, partition: int, key: bytes, value: bytes, headers: Sequence[Header] = ()) -> asyncio.Task[int]:
         """Send a record; the task gives its offset. Cancelling the task does not take the record back.
 
         Raises:
@@ -88,16 +90,18 @@ class Publisher:
             raise BrokerError("the gateway has no connection to Kafka")
         if queue and now - queue[0].since > ACK_WITHIN:
             raise BrokerError("earlier records of this partition are not acknowledged")
-        sending = asyncio.create_task(self._send(self._producer, partition, key, value))
+        sending = asyncio.create_task(self._send(self._producer, partition, key, value, headers))
         pending = _Pending(now, sending)
         queue.append(pending)
         sending.add_done_callback(lambda _: self._settle(partition, pending))
         return sending
 
-    async def _send(self, producer: AIOKafkaProducer, partition: int, key: bytes, value: bytes) -> int:
+    async def _send(
+        self, producer: AIOKafkaProducer, partition: int, key: bytes, value: bytes, headers: Sequence[Header]
+    ) -> int:
         try:
             async with self._locks[partition]:
-                stored = await producer.send(self._topic, value=value, key=key, partition=partition)
+                stored = await producer.send(self._topic, value, key, partition, headers=list(headers))
             return int((await stored).offset)
         except KafkaError as exc:
             if not exc.retriable and not isinstance(exc, MessageSizeTooLargeError):

@@ -66,7 +66,8 @@ def _endpointing(query: Mapping[str, str]) -> Endpointing | None:
     try:
         return msgspec.convert(given, Endpointing, strict=False) if given else None
     except msgspec.ValidationError as exc:
-        raise Problem(400, "INVALID_REQUEST", f"{exc}; silences are seconds up to 10, max_chars is 20 to 2000") from exc
+        known = "silences are seconds up to 10, max_chars is 20 to 2000, early_start is true or false"
+        raise Problem(400, "INVALID_REQUEST", f"{exc}; {known}") from exc
 
 
 def _one_of(query: Mapping[str, str], name: str, known: tuple[str, ...]) -> str | None:

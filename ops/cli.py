@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, batch, compare, detector, dlq, ingest, knowledge, replay, results, train
+from ops import admin, batch, compare, detector, dlq, ingest, knowledge, replay, results, telemetry, train
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -136,6 +136,7 @@ def worker(
     check_kafka_is_named(settings, "worker")
     check_folder("DATA_PATH", settings.data_path)
     configure_logging(settings)
+    telemetry.switch_on(os.environ, stages[0] if len(stages) == 1 else "worker")
     asyncio.run(admin.wait_for_topics(settings, print_line))
 
     from agents.apps import run_worker
@@ -149,6 +150,7 @@ def gateway() -> None:
     settings = _settings()
     check_kafka_is_named(settings, "gateway")
     configure_logging(settings)
+    telemetry.switch_on(os.environ, "gateway")
     try:
         asyncio.run(admin.check_topics(settings))
     except BrokerAway as exc:  # it serves without: /readyz tells, and chunks are refused with SERVICE_UNAVAILABLE

@@ -28,7 +28,9 @@ class Habits:
 
     `split` is the chance that a final comes in the middle of a sentence; `merge` that none comes at its end, so that
     the next sentence stands in the same final; `revise` that an interim ends in a word that is heard otherwise later.
-    Timed words bring a final at a silence of `pause`; so do `longest` seconds of speech without a mark.
+    Timed words bring a final at a silence of `pause`; so do `longest` seconds of speech without a mark. With `settle`
+    the whole segment is heard in an interim first, and the final comes so many seconds later, as recognisers do that
+    wait for silence.
     """
 
     words_per_second: float = 2.8
@@ -41,6 +43,7 @@ class Habits:
     split: float = 0.15
     merge: float = 0.2
     revise: float = 0.1
+    settle: float = 0.0
     drop_punctuation: bool = False
 
 
@@ -142,7 +145,9 @@ def _hearings(words: Sequence[Word], dice: random.Random, habits: Habits) -> Ite
             heard[-1] = _misheard(heard)
         if text := "".join(heard).strip():
             yield word.end, text, False
-    yield words[-1].end, whole, True
+    if habits.settle:
+        yield words[-1].end, whole, False
+    yield words[-1].end + habits.settle, whole, True
 
 
 def _without_marks(text: str) -> str:

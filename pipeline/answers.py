@@ -81,7 +81,9 @@ class Waiting(Generic[Unit]):
 
     Attributes:
         withdrawn_by: source of the control that superseded it.
-        controls: cancels that are done when its end is stored.
+        cancelled: whether it is to end, and why.
+        controls: cancels, and what took its place, that are done when its end is stored.
+        early, replaces: as of the question.
         supersedes: what this instant query withdrew; done when its begin is stored.
     """
 
@@ -94,7 +96,9 @@ class Waiting(Generic[Unit]):
     asked_at: float = 0.0
     options: dict[str, object] = field(default_factory=dict)
     withdrawn_by: Source | None = None
-    cancelled: bool = False
+    cancelled: Literal["cancelled", "interrupted"] | None = None
+    early: bool = False
+    replaces: str | None = None
     ending: bool = False
     controls: list[Unit] = field(default_factory=list)
     supersedes: list[Waiting[Unit]] = field(default_factory=list)
@@ -102,7 +106,7 @@ class Waiting(Generic[Unit]):
     @property
     def is_open(self) -> bool:
         """Whether it may still be answered."""
-        return self.withdrawn_by is None and not self.cancelled and not self.ending
+        return self.withdrawn_by is None and self.cancelled is None and not self.ending
 
 
 class Conversation(Generic[Unit]):
@@ -154,9 +158,17 @@ class Conversation(Generic[Unit]):
         """The open question that a cancel names, now cancelled; without a name the running one. None: too late."""
         for waiting in self.queue.values():
             if waiting.is_open and self._is_named(waiting, session, question_id):
-                waiting.cancelled = True
+                waiting.cancelled = "cancelled"
                 return waiting
         return None
+
+    def take_back(self, early: Source, by_question: bool) -> Waiting[Unit] | None:
+        """The early question that turned out to be another, or none at all, now to end; None: it has ended."""
+        waiting = self.queue.get(early)
+        if waiting is None or not waiting.is_open:
+            return None
+        waiting.cancelled = "interrupted" if by_question else "cancelled"
+        return waiting
 
     def _is_named(self, waiting: Waiting[Unit], session: str, question_id: str | None) -> bool:
         if question_id is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 
@@ -9,6 +10,7 @@ from pipeline.classifier import Classifier, Table, default_model, probability
 from pipeline.transformer import Card, default_transformer
 
 MODELS = ("linear", "onnx", "cascade")
+UNSURE = 1.5  # log-odds; one sentence in nine is so near to the threshold, and half of the mistakes are among these
 
 
 class Cascade:
@@ -34,6 +36,20 @@ class Cascade:
         if not low < probability(odds) < high:
             return odds
         return odds + self._card.share * (self._second.log_odds(sentence, chinese, marked) - odds)
+
+
+def is_unsure(score: float, threshold: float) -> bool:
+    """Whether a probability is near to the one from which on a sentence is asked.
+
+    >>> is_unsure(0.3, 0.41), is_unsure(0.05, 0.41), is_unsure(0.99, 0.41)
+    (True, False, False)
+    """
+    return abs(_log_odds(score) - _log_odds(threshold)) < UNSURE
+
+
+def _log_odds(probability: float) -> float:
+    bounded = min(max(probability, 1e-9), 1 - 1e-9)
+    return math.log(bounded / (1 - bounded))
 
 
 @cache

@@ -168,6 +168,8 @@ def _reply(entry: Entry, reply: Reply) -> Message:
 def _announcement(entry: Entry, begin: Begin) -> Message:
     asked: Message = {"question": begin.question, "question_id": _question_id(entry)}
     asked |= {"redrive_of": begin.redrive_of} if begin.redrive_of else {}
+    asked |= {"early": True} if begin.early else {}
+    asked |= {"replaces": public_id(entry.session, Source.parse(begin.replaces))} if begin.replaces else {}
     if begin.mode == "instant":
         return _status(entry, "instant_query", "asked now", mode="instant", **asked)
     return _status(entry, "analyzing", "a question was heard", **asked)

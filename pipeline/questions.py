@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.asked import ask_of
-from pipeline.cascade import MODELS, model_of
+from pipeline.cascade import MODELS, is_unsure, model_of
 from pipeline.classifier import Classifier, probability
 from pipeline.features import is_chinese, plain
 from pipeline.profiles import PROFILES, Profile, read_profile, woken
@@ -25,12 +25,14 @@ class Verdict(NamedTuple):
     """What was decided about a sentence.
 
     `score` is the probability, 0 to 1, that it asks something; `reason` is for a person; `model` made the score.
+    `unsure`: the score decided, and is near to where it would have decided otherwise.
     """
 
     is_question: bool
     score: float
     reason: str
     model: str
+    unsure: bool = False
 
 
 def detect(
@@ -68,10 +70,12 @@ def detect(
     words, chinese, marked = _read(sentence, lang)
     score = _score(judge, words, chinese, marked)
     ruling = _ruled(words, sentence, context, profile, speaker)
-    if ruling is None:
-        asks = score >= judge.tables["zh" if chinese else "en"].thresholds[profile.name]
-        ruling = asks, reason_for(words, chinese, marked, asks)
-    return Verdict(ruling[0], score, ruling[1], judge.name)
+    if ruling is not None:
+        return Verdict(ruling[0], score, ruling[1], judge.name)
+    threshold = judge.tables["zh" if chinese else "en"].thresholds[profile.name]
+    asks = score >= threshold
+    reason = reason_for(words, chinese, marked, asks)
+    return Verdict(asks, score, reason, judge.name, is_unsure(score, threshold))
 
 
 def _ruled(

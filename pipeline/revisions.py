@@ -26,7 +26,16 @@ def revises(old: Spoken, new: Spoken) -> bool:
     """
     if old.segment is None or old.segment != new.segment or old.speaker != new.speaker:
         return False
-    before, after = (Counter(word.read for word in words(chunk.text)) for chunk in (old, new))
+    return holds_half(old.text, new.text)
+
+
+def holds_half(old: str, new: str) -> bool:
+    """Whether half of the words of a text, or more, are in another one.
+
+    >>> holds_half("how much is it", "well, how much was it?"), holds_half("how much is it", "it was fine")
+    (True, False)
+    """
+    before, after = (Counter(word.read for word in words(text)) for text in (old, new))
     return 2 * (before & after).total() >= before.total() > 0
 
 

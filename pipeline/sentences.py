@@ -16,15 +16,16 @@ _MAX_INTERIMS = 128  # that are listened to behind a final chunk
 _INTERIM_CHARS = 200  # of an interim chunk that are read
 _PER_SECOND = 14.0  # characters that people speak in a second; a Chinese one counts for three
 
-EndedBy = Literal["mark", "words", "silence", "length", "speaker", "flush"]
+EndedBy = Literal["mark", "words", "silence", "length", "speaker", "flush", "early"]
 
 
 class Rules(NamedTuple):
-    """When a sentence ends without a mark: seconds of silence and characters."""
+    """When a sentence ends without a mark: seconds of silence and characters; whether some are early (`early.py`)."""
 
     max_silence: float = 1.2
     min_silence: float = 0.5
     max_chars: int = 400
+    early_start: bool = False
 
 
 DEFAULT_RULES = Rules()

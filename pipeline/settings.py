@@ -15,6 +15,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.profiles import read_profile
 from topics.catalog import Lane
 
+_FROM_ZERO = ("provider_", "memory_", "openai_max", "question_ask_per")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -100,8 +101,16 @@ class Settings:
     sentence_min_silence: float = _setting(0.5, "seconds of silence that may end a sentence that looks whole")
     sentence_max_silence: float = _setting(1.2, "seconds of silence that end any sentence")
     sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
+    early_start: bool = _setting(
+        False, "ask what interim chunks show to be a whole question at once; taken back if the final one differs"
+    )
     question_profile: str = _setting("balanced", "who asks, and how sure to be: balanced, strict; speakers=A, …")
     question_model: str = _setting("linear", "what hears questions: linear; onnx, cascade with the extra onnx")
+    question_ask_provider: str = _setting("", "provider that says yes or no where that model is unsure; empty: none")
+    question_ask_timeout: float = _setting(1.5, "seconds that it may take; then the model's own verdict stands")
+    question_ask_per_hour: int = _setting(
+        200, "times an hour that it is asked, all workers of a lane together; 0: no limit"
+    )
     batch_enabled: bool = _setting(True, "batch tasks: their REST calls, and the bulk lane's processes in `up`")
     batch_max_concurrent: int = _setting(5, "answers that one worker of the bulk lane asks for at the same time")
     batch_max_queue_size: int = _setting(1000, "batch tasks that may wait or run; above it a new one is refused")
@@ -140,7 +149,7 @@ class Settings:
         for name in ("handler_deadline", "commit_interval", "sentence_max_silence"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigurationError(f"{name.upper()} must be above 0 seconds.")
-        for name in (name for name in names if name.startswith(("provider_", "memory_", "openai_max"))):
+        for name in (name for name in names if name.startswith(_FROM_ZERO)):
             if not getattr(self, name) >= 0:
                 raise ConfigurationError(f"{name.upper()} must be at least 0.")
         if self.provider_live_share > 1:

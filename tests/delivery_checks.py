@@ -34,9 +34,9 @@ class Asked(NamedTuple):
     @property
     def is_question(self) -> bool:
         """Whether it must have an end."""
-        return isinstance(self.record, Question) or (
-            isinstance(self.record, Control) and self.record.action == "instant_query"
-        )
+        if isinstance(self.record, Question):
+            return self.record.confirms is None
+        return isinstance(self.record, Control) and self.record.action == "instant_query"
 
 
 class Told(NamedTuple):
@@ -189,6 +189,8 @@ def check_ends(client: Client, asked: list[Asked]) -> Any:
     """Every question has exactly one end, every verdict is told once, and nothing is told of void records."""
     questions = {one.id for one in asked if one.is_question}
     named = {one.record.question_id for one in asked if isinstance(one.record, Control)}
+    replaced = {source for one in asked if (source := getattr(one.record, "replaces", None))}
+    named |= {public_id(client.session, Source.parse(source)) for source in replaced}
     for question in questions:
         if client.ends[question] != 1:
             yield "a question without an end" if not client.ends[question] else "a question with two ends"

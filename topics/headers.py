@@ -18,6 +18,8 @@ ORIGIN = "rag-origin"  # topic/partition/offset of a dead letter
 REDRIVEN = "rag-redriven"  # place and public id of the dead letter that this comes from, having been sent again
 REPLAYED = "rag-replayed"  # session/offset of the live transcript that this is a replay of
 CARRIED = (REDRIVEN, REPLAYED)  # from a record of transcripts to all that comes of it
+TRACES = ("traceparent", "tracestate")  # W3C Trace Context, likewise
+_CARRIED_UNTRACED = (*CARRIED, *TRACES)
 
 Header = tuple[str, bytes | None]
 
@@ -80,9 +82,10 @@ def replay_of(headers: Iterable[Header], char: int) -> str:
     return f"{found.decode('utf-8', 'replace')}.{char}" if found else ""
 
 
-def carried(headers: Iterable[Header]) -> list[Header]:
-    """Those of a record's headers that its outputs have too."""
-    return [(name, value) for name, value in headers if name in CARRIED]
+def carried(headers: Iterable[Header], *, traced: bool = False) -> list[Header]:
+    """Those of a record's headers that its outputs have too; `traced`: they get others that name their trace."""
+    names = CARRIED if traced else _CARRIED_UNTRACED
+    return [(name, value) for name, value in headers if name in names]
 
 
 def claim_stamp(epoch: int) -> list[Header]:

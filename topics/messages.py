@@ -8,7 +8,7 @@ import msgspec
 
 Mode = Literal["standard", "instant"]
 StageName = Literal["sentences", "questions", "answers", "results"]
-EndedBy = Literal["mark", "words", "silence", "length", "speaker", "flush"]
+EndedBy = Literal["mark", "words", "silence", "length", "speaker", "flush", "early"]
 Why = Literal["ok", "error", "cancelled", "interrupted", "expired"]
 
 
@@ -20,11 +20,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class Endpointing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """When sentences of one session end, where it differs from the settings: seconds of silence, and characters."""
+    """When sentences of one session end, where it differs from the settings: seconds of silence, and characters.
+
+    `early_start` says whether a question is asked as soon as interim chunks show it.
+    """
 
     min_silence: Annotated[float, msgspec.Meta(ge=0, le=10)] | None = None
     max_silence: Annotated[float, msgspec.Meta(gt=0, le=10)] | None = None
     max_chars: Annotated[int, msgspec.Meta(ge=20, le=2000)] | None = None
+    early_start: bool | None = None
 
 
 class AsrChunk(Record, tag="asr_chunk", frozen=True, kw_only=True):
@@ -96,7 +100,8 @@ class Sentence(Record, tag="sentence", frozen=True, kw_only=True):
     """One sentence, with the ids and offsets of the chunks that hold any of it.
 
     `latest` is the latest final text of the session when it ended; `spoken_from` and `spoken_until` are record times of
-    its first and last chunk. `endpointing` is what the session asked for last.
+    its first and last chunk. `endpointing` is what the session asked for last. One that ended `early` stands in an
+    interim chunk; the sentence that it became when it was final names its source in `settles`.
     """
 
     text: str
@@ -110,10 +115,15 @@ class Sentence(Record, tag="sentence", frozen=True, kw_only=True):
     spoken_from: float = 0.0
     spoken_until: float = 0.0
     endpointing: Endpointing | None = None
+    settles: str | None = None
 
 
 class Question(Record, tag="question", frozen=True, kw_only=True):
-    """A sentence that asks; `text` is what to ask, `original` what was said."""
+    """A sentence that asks; `text` is what to ask, `original` what was said.
+
+    An `early` one was heard in an interim chunk. The final one that asks the same `confirms` its source and is not
+    asked again; one that asks something else `replaces` it.
+    """
 
     text: str
     original: str
@@ -122,14 +132,18 @@ class Question(Record, tag="question", frozen=True, kw_only=True):
     lang: str | None = None
     options: dict[str, Any] = {}
     asked_at: float = 0.0
+    early: bool = False
+    confirms: str | None = None
+    replaces: str | None = None
 
 
 class NotAQuestion(Record, tag="not_a_question", frozen=True, kw_only=True):
-    """A sentence that asks nothing, and why we think so."""
+    """A sentence that asks nothing, and why we think so; `replaces` is the source of an early question that it was."""
 
     text: str
     score: float
     reason: str
+    replaces: str | None = None
 
 
 # -- answers: what a client's view is folded from ---------------------------------------------------------------------
@@ -155,6 +169,7 @@ class Reply(Record, tag="reply", frozen=True, kw_only=True):
 class Begin(Record, tag="begin", frozen=True, kw_only=True):
     """A question is being answered; `withdrawn` names the sources of the questions that it supersedes.
 
+    `early` and `replaces` are the question's: it was heard in an interim chunk, or takes the place of one that was.
     `redrive_of` is the public id that failed, where this was sent again from the dead letters.
     """
 
@@ -163,6 +178,8 @@ class Begin(Record, tag="begin", frozen=True, kw_only=True):
     mode: Mode = "standard"
     withdrawn: list[str] = []
     redrive_of: str | None = None
+    early: bool = False
+    replaces: str | None = None
 
 
 class Piece(Record, tag="piece", frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from tests.brokers import Broker, with_topics
 from tests.providers import Scripted, scripted_provider, slow
 from tests.workers import Told, dead_letters, told_until, working, write
 from topics.catalog import ANSWERS, QUESTIONS, SENTENCES, TRANSCRIPTS
-from topics.messages import AsrChunk, Control, Record
+from topics.messages import AsrChunk, Control, Endpointing, Record
 from topics.sources import Source, public_id
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
@@ -141,6 +141,47 @@ async def test_a_cancel_does_not_cut_the_sentence_that_is_being_spoken(chain: Ch
     await chain.hear("open", "When does", Control(action="cancel"), "the train leave?")
     told = await chain.told("open", "analyzing", "idle")
     assert told.messages[told.position("analyzing")]["question"] == "When does the train leave?"
+
+
+def being_said(text: str) -> AsrChunk:
+    """An interim chunk of a session whose questions start early."""
+    return AsrChunk(text=text, is_final=False, endpointing=Endpointing(early_start=True))
+
+
+async def test_an_early_question_is_being_answered_before_its_final_chunk_which_does_not_ask_again(
+    chain: Chain,
+) -> None:
+    chain.provider.script("voucher", slow(LONG))
+    await chain.hear("soon", being_said("How long is"), being_said("How long is a voucher valid?"))
+    told = await chain.told("soon", "querying_rag", "answer")
+    assert told.messages[0]["early"] and told.messages[0]["question"] == "How long is a voucher valid?"
+    await chain.hear("soon", "How long is a voucher valid?", "Where is my parcel?")
+    told = await chain.told("soon", "idle", "idle")
+    assert told.stages == ["analyzing", "querying_rag", "idle", "analyzing", "querying_rag", "idle"]
+    assert told.texts[0] == LONG and chain.provider.calls("voucher") == 1
+
+
+async def test_an_early_question_is_superseded_by_a_final_chunk_that_asks_something_else(chain: Chain) -> None:
+    chain.provider.script("museum", slow(LONG))
+    chain.provider.script("museum open on Sunday", Reply(text="At ten."))
+    await chain.hear("other", being_said("When does the museum open?"))
+    early = (await chain.told("other", "querying_rag", "answer")).messages[0]["question_id"]
+    await chain.hear("other", "When does the museum open on Sunday?")
+    told = await chain.told("other", "interrupting", "idle")
+    assert told.stages == ["analyzing", "querying_rag", "interrupting", "analyzing", "querying_rag", "idle"]
+    assert told.messages[told.position("interrupting")]["question_ids"] == [early]
+    assert told.messages[told.position("analyzing", 2)]["replaces"] == early
+    assert told.texts == ["At ten."]
+
+
+async def test_an_early_question_ends_where_the_final_chunk_asks_nothing(chain: Chain) -> None:
+    chain.provider.script("theatre", slow(LONG))
+    await chain.hear("nothing", being_said("Where is the theatre?"))
+    early = (await chain.told("nothing", "querying_rag", "answer")).messages[0]["question_id"]
+    await chain.hear("nothing", "That is fine.")
+    told = await chain.told("nothing", "waiting_for_question", "idle")
+    assert told.stages == ["analyzing", "querying_rag", "waiting_for_question", "idle"]
+    assert told.messages[-1]["question_id"] == early and told.texts == []
 
 
 async def test_a_stop_withdraws_everything_and_closes(chain: Chain) -> None:

@@ -14,6 +14,7 @@ from pipeline.cursor import Cursor, CursorError
 from pipeline.delivery import View
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
+from topics.messages import Endpointing
 
 pytestmark = pytest.mark.unit
 
@@ -110,6 +111,7 @@ def test_a_name_that_points_at_loopback_is_not_our_own_page() -> None:
         {"max_silence": "0"},
         {"min_silence": "nan"},
         {"max_chars": "many"},
+        {"early_start": "perhaps"},
         {"session_id": "a\x00b"},
         {"session_id": "s" * 129},
     ],
@@ -125,6 +127,11 @@ def test_a_new_session_has_a_random_name() -> None:
     wish = read_wish({"format": "native", "lang": "auto"}, ANYBODY, Sessions())
     assert len(wish.session) == 36 and wish.lang is None and wish.cursor is None
     assert read_wish({}, ANYBODY, Sessions()).session != wish.session
+
+
+def test_when_sentences_end_and_questions_start_is_the_connections_own_wish() -> None:
+    wish = read_wish({"max_silence": "0.8", "early_start": "true"}, ANYBODY, Sessions())
+    assert wish.endpointing == Endpointing(max_silence=0.8, early_start=True)
 
 
 def test_a_session_belongs_to_who_opened_it() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 import agents.answering
 import agents.answers
@@ -43,6 +44,7 @@ class History:
         self.chance = self.cluster.chance
         self.clients = {session: Client(session) for session in SESSIONS}
         self.epoch = 1  # of the input
+        self.early: dict[str, str] = {}  # source of the early question of a session
         # without metadata the epoch of the input at the position is not known: void records there would be taken
         self.loses_metadata = self.chance.random() < 0.4
         self.wrong: set[str] = set()
@@ -106,8 +108,10 @@ class History:
             return
         record = self.record(session)
         is_void = chance.random() < 0.08 and self.epoch > 1 and not self.loses_metadata
-        char = 0 if isinstance(record, Control) else 1
-        cluster.append(record, session, Source(len(cluster.input), char), self.epoch - is_void)
+        source = Source(len(cluster.input), 0 if isinstance(record, Control) else 1)
+        if isinstance(record, Question | NotAQuestion) and not is_void:
+            record = self.settled(session, source, record)
+        cluster.append(record, session, source, self.epoch - is_void)
 
     def record(self, session: str) -> Record:
         """Mostly questions."""
@@ -121,6 +125,16 @@ class History:
         if kind < 0.95:
             return NotAQuestion(text="Hm.", score=0.0, reason="")
         return Control(action="stop")
+
+    def settled(self, session: str, source: Source, verdict: Question | NotAQuestion) -> Record:
+        """Now and then an early question, or the verdict on the sentence that it became."""
+        if early := self.early.pop(session, None):
+            confirms = isinstance(verdict, Question) and self.chance.random() < 0.5
+            return structs.replace(verdict, **{"confirms" if confirms else "replaces": early})
+        if isinstance(verdict, Question) and self.chance.random() < 0.3:
+            self.early[session] = str(source)
+            return structs.replace(verdict, early=True)
+        return verdict
 
     def named(self, session: str) -> str:
         """The question that a client sees, or now and then one that waits."""

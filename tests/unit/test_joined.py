@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.questions import Last, judge
+from agents.questions import Last
 from pipeline.joined import asked_with, has_content, leans
 from pipeline.profiles import read_profile
+from pipeline.verdicts import judge
 from tests.unit.test_questions import ODD
 from topics.messages import NotAQuestion, Question, Record, Sentence
+from topics.sources import Source
 
 pytestmark = pytest.mark.unit
 
@@ -67,9 +69,9 @@ def test_odd_text_is_judged_in_bounded_time(text: str) -> None:
 
 def test_the_stage_joins_over_what_says_nothing_and_keeps_what_was_said() -> None:
     last, outputs = Last(), []
-    for text in ("We could rent the hall.", "Okay.", "And how much?", "Why?"):
+    for offset, text in enumerate(("We could rent the hall.", "Okay.", "And how much?", "Why?")):
         outputs.append(judge(sentence(text), last.said))
-        last.hear(outputs[-1])
+        last.hear(Source(offset, len(text)), outputs[-1])
     assert [type(output) for output in outputs] == [NotAQuestion, NotAQuestion, Question, Question]
     assert [getattr(output, "original", None) for output in outputs[2:]] == ["And how much?", "Why?"]
     assert [getattr(output, "text", None) for output in outputs[2:]] == [

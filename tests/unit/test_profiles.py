@@ -73,10 +73,10 @@ def test_a_wake_phrase_is_heard_whatever_marks_stand_in_it(text: str, rest: str 
 
 
 def test_what_follows_a_wake_phrase_is_asked_and_nothing_else() -> None:
-    assert detect("Hey River, tell us about the hall.", profile=RIVER)[::2] == (True, "said to 'hey river'")
-    assert detect("how much is it?", profile=RIVER)[::2] == (False, "said without a wake phrase")
-    assert detect("Hey River.", profile=RIVER)[::2] == (False, "'hey river' waits for what is said next")
-    assert detect("the hall", "Hey River.", profile=RIVER)[::2] == (True, "said after 'hey river'")
+    assert detect("Hey River, tell us about the hall.", profile=RIVER)[:3:2] == (True, "said to 'hey river'")
+    assert detect("how much is it?", profile=RIVER)[:3:2] == (False, "said without a wake phrase")
+    assert detect("Hey River.", profile=RIVER)[:3:2] == (False, "'hey river' waits for what is said next")
+    assert detect("the hall", "Hey River.", profile=RIVER)[:3:2] == (True, "said after 'hey river'")
     assert not detect("the hall", "Hey River, go on.", profile=RIVER).is_question
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agents.questions import judge
 from pipeline.batches import Place, place_of
 from pipeline.replays import Estimate, Range, Replay, Written, parse_offsets, replay_session
+from pipeline.verdicts import judge
 from topics.messages import Ask, AsrChunk, Control, End, NotAQuestion, Question, Sentence, Transcript
 
 pytestmark = pytest.mark.unit

@@ -20,10 +20,10 @@ class Chunk:
     """A held chunk that notes what is written of it."""
 
     def __init__(self) -> None:
-        self.record = SimpleNamespace(id=None)
+        self.record, self.span = SimpleNamespace(id=None), None
         self.written: list[Any] = []
 
-    async def emit(self, record: Any, *_: Any, release: Any = ()) -> None:  # noqa: ARG002
+    async def emit(self, record: Any, *_: Any) -> None:
         self.written.append(record.text)
 
 

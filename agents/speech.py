@@ -1,0 +1,125 @@
+"""What the sentences stage holds of one session, and what it writes and reads back of it."""
+
+from __future__ import annotations
+
+from agents.unit import Unit
+from pipeline.delivery import just_below
+from pipeline.early import Asked, Early
+from pipeline.sentences import Cut, Heard, Open
+from pipeline.unmarked import has_marks
+from topics.messages import Ask, AsrChunk, Control, End, Endpointing, Failed, Record, Sentence
+from topics.sources import BEFORE_ALL, Source
+
+REMEMBERED_IDS = 256  # of one session: a client resends what was not acknowledged, which is never more
+
+
+class Speech:
+    """What is held of one session."""
+
+    def __init__(self) -> None:
+        self.open = Open()
+        self.held: dict[int, Unit] = {}  # chunks of the open sentence, by offset
+        self.early = Early()
+        self.overheard: Unit | None = None  # interim chunk of `early.heard`
+        self.spoken: Source = BEFORE_ALL  # where the last sentence ended
+        self.told: Source = BEFORE_ALL  # the last control, ask or end
+        self.ids: dict[str, int] = {}  # offset of recent client ids, oldest first
+        self.latest = ""  # latest final text
+        self.lang: str | None = None
+        self.profile: str | None = None
+        self.endpointing: Endpointing | None = None
+        self.heard_at = 0.0  # monotonic seconds of the last record
+
+    def is_idle(self) -> bool:
+        """Whether nothing is held."""
+        return not self.held and self.overheard is None
+
+    def repeats(self, client_id: str | None, offset: int) -> bool:
+        """Whether the client sent this before; if not it is remembered. A record read again does not repeat itself."""
+        if not client_id:
+            return False
+        if (known := self.ids.get(client_id)) is not None:
+            return known < offset
+        self.ids[client_id] = offset
+        if len(self.ids) > REMEMBERED_IDS:
+            del self.ids[next(iter(self.ids))]
+        return False
+
+    def overhear(self, early: Early, unit: Unit | None = None) -> None:
+        """Take another state of what is being said; `unit` is the chunk that was heard. The one of `heard` is held."""
+        new = early.heard is not None and early.heard is not self.early.heard
+        if new and unit is not None:
+            unit.hold()
+        if (new or early.heard is None) and self.overheard is not None:
+            self.overheard.release()
+            self.overheard = None
+        if new:
+            self.overheard = unit
+        self.early = early
+
+    def recall(self, source: Source, record: Record) -> None:
+        """Know what a predecessor wrote."""
+        match record:
+            case Sentence():
+                self.spoken = max(self.spoken, source)
+                self.latest = record.latest or self.latest
+                self.endpointing = record.endpointing or self.endpointing
+                for client_id, offset in zip(record.ids, record.offsets, strict=False):
+                    self.repeats(client_id, offset)
+                self._recall_end(source, record)
+            case Control() | Ask() | End() | Failed():
+                self.told = max(self.told, source)
+                if not passes_by(record):
+                    self.spoken = max(self.spoken, just_below(source))
+                for client_id in ids_of(record):
+                    self.repeats(client_id, source.offset)
+                if withdraws(record):
+                    self.early = Early()
+
+    def _recall_end(self, source: Source, sentence: Sentence) -> None:
+        if sentence.ended_by == "early":
+            speaker = None if sentence.speaker is None else str(sentence.speaker)
+            self.early = Early(asked=Asked(source, sentence.text, speaker, sentence.spoken_until))
+            return
+        self.open = Open(punctuated=self.open.punctuated or has_marks(sentence.text))
+        if sentence.settles:
+            self.early = Early()
+
+    def heard(self, unit: Unit, chunk: AsrChunk) -> Heard:
+        """A chunk as the cutter takes it."""
+        speaker, segment = (None if value is None else str(value) for value in (chunk.speaker, chunk.segment_id))
+        return Heard(unit.raw.offset, chunk.text, unit.time, speaker, chunk.lang or self.lang, segment)
+
+    def sentence(self, cut: Cut, settles: str | None = None) -> Sentence:
+        """The record of a sentence whose chunks are still held; `settles` is the source of the early one it became."""
+        ids = [self.held[offset].record.id or "" for offset in cut.offsets if offset in self.held]
+        return Sentence(
+            text=cut.text,
+            ended_by=cut.ended_by,
+            offsets=list(cut.offsets),
+            ids=ids if any(ids) else [],
+            latest=self.latest,
+            lang=cut.lang,
+            speaker=cut.speaker,
+            profile=self.profile,
+            endpointing=self.endpointing,
+            spoken_from=cut.began_at,
+            spoken_until=cut.ended_at,
+            settles=settles,
+        )
+
+
+def passes_by(record: Record) -> bool:
+    """Whether the open sentence goes on behind a record."""
+    return isinstance(record, Control) and record.action == "cancel"
+
+
+def withdraws(record: Record) -> bool:
+    """Whether no sentence goes on behind a record, and no early one is settled any more."""
+    return isinstance(record, End) or (isinstance(record, Control) and record.action != "cancel")
+
+
+def ids_of(record: Record) -> list[str]:
+    """Client ids that a record carries on."""
+    own = getattr(record, "id", None)
+    return [*([own] if own else []), *getattr(record, "ids", [])]
