@@ -40,7 +40,7 @@ KEPT_BACK = 25  # one conversation in so many is not learned from, but for calib
 CALM = 0.4  # share of the non-questions of `train_extra`'s two largest sources that are learned from
 LARGEST = ("mrda", "maptask")
 UNSURE = (0.03, 0.9)  # linear probabilities between which the cascade asks the transformer
-SHARE = 0.7  # of the transformer in the log-odds of the cascade
+SHARE = {"en": 0.6, "zh": 0.8}  # of the transformer in the log-odds of the cascade
 OUT = Path(__file__).parents[1] / "pipeline" / "models" / ARTEFACT
 
 

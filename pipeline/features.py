@@ -15,6 +15,7 @@ _READ = 200  # characters that are read at either end of a long text
 _MARKS = re.compile(r"[^\w'.]+|(?<!\d)\.|\.(?!\d)|_")
 _NUMBER = re.compile(r"\d[\d.]*")
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_LATIN = re.compile("[a-z][a-z']*")
 _BLANKS_IN_CHINESE = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
 _HESITATIONS = frozenset({"um", "uh", "er", "eh", "erm", "ehm", "mm", "hmm", "hm"})
 FILLERS = frozenset(
@@ -96,7 +97,7 @@ def _rounded(count: int, steps: tuple[int, ...]) -> int:
 
 
 def _chinese(sentence: str) -> list[int]:
-    text = _BLANKS_IN_CHINESE.sub("", sentence)
+    text = _LATIN.sub("a", _BLANKS_IN_CHINESE.sub("", sentence))  # a foreign name is a name, however long
     edged = f"^{text}$".encode("utf-16-le", "surrogatepass")
     size = len(edged)
     found = [crc32(edged[at : at + width]) for width in (2, 4, 6, 8) for at in range(0, size - width + 1, 2)]

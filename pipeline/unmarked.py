@@ -11,8 +11,8 @@ from pipeline.boundaries import looks_whole
 from pipeline.endings import RIGHT, Word, default_model, words
 
 # Log-odds between two words. A cut too many costs a question, one too few costs a moment.
-ENDS = 2.0
-GOES_ON = 0.5  # somebody who speaks on is waited for
+ENDS = 1.5
+GOES_ON = -1.5  # somebody who speaks on is waited for
 # Recognisers end a final where somebody paused, and people pause between sentences.
 JOIN_EVIDENCE = 3.0
 PAUSE_EVIDENCE = 2.0  # a second of silence, up to one
