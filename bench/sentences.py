@@ -43,7 +43,7 @@ HEAD = "{:<11}{:<13}{:>5}  {:>6}{:>7}{:>7}  {:>7}{:>7}{:>7}{:>8}  {:>6}{:>6}{:>6
 LINE = "{:<11}{:<13}{:>5}  {:>6.3f}{:>7.3f}{:>7.3f}  {:>7.3f}{:>7.3f}{:>7.3f}{:>8.3f}  {:>6.2f}{:>6.2f}{:>6.1%}  {}"
 IN_TIME = 1.5  # seconds behind its last final chunk within which a question without marks is asked
 SENTENCES = 1200  # of a source of the development conversations
-GRID = {"ENDS": (1.0, 1.5, 2.0, 2.5), "GOES_ON": (-2.0, -1.5, -1.0, -0.5)}
+GRID = {"ENDS": (1.5, 2.0, 2.5, 3.0), "GOES_ON": (-2.0, -1.5, -1.0, -0.5)}
 
 
 class Span(NamedTuple):

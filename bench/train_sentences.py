@@ -27,6 +27,7 @@ from pipeline.endings import RIGHT, Model, Table, Word, hashes, read_model, word
 BUCKETS = {"gap": 1 << 19, "end": 1 << 18}
 STRENGTH = 0.5  # inverse of the regularisation
 LEAST = 3  # places at which a feature must occur
+BESIDE = 2.0  # weight of an end beside a question: what is not parted from it hides it
 INSIDE = 4  # places inside a sentence that are looked at; they stand for all of them
 MODEL = "sentences-2"
 Vector = NDArray[np.float64]
@@ -79,14 +80,18 @@ def places_of(rows: Iterable[Row], seed: int) -> Iterator[Place]:
     """Places of all conversations: at each end that is known, and at a few inside each sentence."""
     dice = random.Random(seed)
     conversations: dict[tuple[str, str | int], dict[int, list[Word]]] = defaultdict(dict)
+    asking = set()
     for row in rows:
         if read := words(row.text):
             conversations[row.source, row.conv][row.idx] = read
-    for (source, _), sentences in sorted(conversations.items(), key=str):
+            if row.question:
+                asking |= {(row.source, row.conv, row.idx - 1), (row.source, row.conv, row.idx)}
+    for (source, conv), sentences in sorted(conversations.items(), key=str):
         for index, sentence in sorted(sentences.items()):
             rest = [word for later in range(index + 1, index + 4) for word in sentences.get(later, [])][:RIGHT]
             if index + 1 in sentences:
-                yield Place(sentence, rest[: dice.randint(1, RIGHT)], True, 1.0, source)
+                beside = (source, conv, index) in asking
+                yield Place(sentence, rest[: dice.randint(1, RIGHT)], True, BESIDE if beside else 1.0, source)
             inside = range(1, len(sentence))
             chosen = dice.sample(inside, min(INSIDE, len(inside)))
             for at in sorted(chosen):

@@ -11,7 +11,7 @@ from pipeline.boundaries import looks_whole
 from pipeline.endings import RIGHT, Word, default_model, words
 
 # Log-odds between two words. A cut too many costs a question, one too few costs a moment.
-ENDS = 1.5
+ENDS = 2.5
 GOES_ON = -1.5  # somebody who speaks on is waited for
 # Recognisers end a final where somebody paused, and people pause between sentences.
 JOIN_EVIDENCE = 3.0

@@ -29,7 +29,7 @@ def heard(*texts: str, gap: float = 0.4, state: Open | None = None) -> tuple[Ope
 @pytest.mark.parametrize(
     ("before", "question"),
     [
-        ("yes that is the price", "do you have any other questions"),
+        ("that is the price", "do you have any other questions"),
         ("我觉得这个方案很不错", "那你什么时候能来"),
     ],
 )
@@ -47,7 +47,7 @@ def test_a_final_that_ends_in_mid_sentence_is_joined_with_its_rest() -> None:
 
 
 def test_a_session_that_writes_marks_is_never_cut_by_its_words() -> None:
-    text = "yes that is the price do you have any other questions"
+    text = "that is the price do you have any other questions"
     assert heard(text)[1] != []
     state, cuts = heard("It is fine.", text)
     assert [cut.text for cut in cuts] == ["It is fine."] and state.punctuated
