@@ -10,7 +10,7 @@ COPY storage storage
 COPY agents agents
 COPY gateway gateway
 COPY ops ops
-RUN useradd --system --create-home rag && install -d -o rag /data /results
+RUN useradd --system --create-home rag && install -d -o rag /data /data/index /results
 USER rag
 # What a worker remembers of itself need not outlive its container.
 VOLUME /data

@@ -5,16 +5,17 @@ PY := $(VENV)/bin/python
 # PIP_USER off and -I: nothing of the user's own site-packages gets in.
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0 $(PY) -I -m pip install --quiet
 
-.PHONY: help demo run test lint bench chaos lock clean
+.PHONY: help demo run test dense lint bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   a recorded conversation through the whole river; TRANSCRIPT=file KNOWLEDGE=folder SPEED=n"
 	@echo "make run    the service on port 8000 (PORT=n); Ctrl-C stops everything"
 	@echo "make test   all tests; those on a real Apache Kafka need Java with Maven, Docker or KAFKA_BOOTSTRAP_SERVERS"
+	@echo "make dense  tests of the extra local-dense, with its model (90 MB)"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make bench  figures on a real Apache Kafka"
-	@echo "make chaos  kills everything on a real Apache Kafka and counts what is lost; KILLS=n SEED=n"
+	@echo "make chaos  kills everything on a real Apache Kafka and counts what is lost; KILLS=n SEED=n, of one batch BATCH_ITEMS=n"
 	@echo "make lock   write the locks anew from pyproject.toml"
 
 $(VENV)/.run: requirements.lock pyproject.toml
@@ -38,6 +39,11 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	@$(PY) -m pytest $(ARGS)
 
+# Apart from the others, so that these do not have to download it.
+dense: $(VENV)/.dev
+	@$(INSTALL) --no-build-isolation --editable '.[local-dense]'
+	@$(PY) -m pytest tests/dense $(ARGS)
+
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy && $(VENV)/bin/mypy tests
@@ -47,7 +53,7 @@ bench: $(VENV)/.dev
 	@$(PY) -m bench $(ARGS)
 
 chaos: $(VENV)/.dev
-	@$(PY) -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(PY) -m tests.chaos $(if $(BATCH_ITEMS),--batch $(BATCH_ITEMS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # Of the runtime first, then all of it at the same versions; without the names of the registries they came from.
 lock: $(VENV)/.dev

@@ -17,7 +17,7 @@ from pipeline import tracing
 from pipeline.answers import Conversation, RetryBudget, Waiting, is_expired, withdrawn_sources, withdrawn_units
 from pipeline.delivery import Entry, View, fold
 from pipeline.providers.base import Provider
-from pipeline.providers.catalog import open_provider
+from pipeline.providers.catalog import Known, open_provider
 from pipeline.sessions import Sessions
 from pipeline.settings import Settings
 from topics.catalog import ANSWERS, QUESTIONS, Lane
@@ -54,16 +54,17 @@ class Answers(Logic):
         self.look_back = settings.memory_seconds if self.is_live else 0.0
         self.retries = RetryBudget()
         self.provider: Provider | None = None
+        self.known: Known = {}
         self.running: dict[Pending, Answering] = {}
 
     async def start(self) -> None:
         """Open the provider, before the first partition is asked for."""
-        self.provider = await open_provider(self.settings)
+        self.provider = await open_provider(self.settings, self.known)
 
     async def stop(self) -> None:
-        """Give its connections back."""
-        if self.provider is not None:
-            await self.provider.aclose()
+        """Give back the connections of all who were asked."""
+        for guard in self.known.values():
+            await guard.aclose()
 
     def provider_of(self, waiting: Pending) -> Provider:
         """Who is to answer a question."""
@@ -210,7 +211,7 @@ class Answers(Logic):
         """A provider's limits are for all workers: ours is the part that our partitions are of the lane's."""
         share = unit.stage.app.consumer.share(unit.assignment.tp.topic)
         for guard in getattr(provider, "guards", ()):
-            if guard.budget.share != share:
+            if guard.account.tokens.share != share:
                 await guard.take(share)
 
     async def end(self, waiting: Pending, done: Done) -> None:

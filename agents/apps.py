@@ -38,6 +38,8 @@ NEVER = 1e8  # seconds; Faust would otherwise leave the group after 1000 s witho
 SWITCH_INTERVAL = 0.0005  # seconds; at Python's 5 ms the consumer threads of several stages wait for one another
 MAX_REQUEST = 2 * 1024 * 1024  # bytes: a dead letter is a record of 1 MiB and its headers
 
+WENT_AWAY = "Kafka went away while the stages started: %s"
+
 
 def make_app(logic: Logic, settings: Settings) -> faust.App:
     """The Faust app of one stage on the settings' lane; its agent feeds batches to the logic."""
@@ -131,7 +133,11 @@ async def _run(names: Sequence[str], settings: Settings) -> int:
         loop.add_signal_handler(number, stop.set)
     apps = [make_stage(name, settings) for name in names]
     for app in apps:
-        await app.stage.prepare()
+        try:
+            await app.stage.prepare()
+        except KafkaError as exc:
+            log.error(WENT_AWAY, exc)
+            return 1
         bind_to_running_loop(app)
         app.finalize()
     async with page(apps, settings):
@@ -146,7 +152,7 @@ async def _until_stopped(apps: Sequence[faust.App], stop: asyncio.Event) -> int:
         await asyncio.gather(*(app.start() for app in apps))
         spare_start_up()
     except KafkaError as exc:
-        log.error("Kafka went away while the stages started: %s", exc)
+        log.error(WENT_AWAY, exc)
         await asyncio.gather(*(app.stop() for app in apps))
         return 1
     stopping = asyncio.create_task(stop.wait())

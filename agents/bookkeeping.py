@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from agents.tasks import task_log, write
+from agents.tasks import started_producer, task_log, write
 from pipeline.batches import Task
 from pipeline.settings import Settings
 from storage.database import StorageError
@@ -19,7 +19,7 @@ from topics.tasks import TaskFailed, TaskFinished, TaskProgress, TaskRecord
 
 INTERVAL = 0.25  # seconds between two progress events of a task
 SHARE = 5.0  # times as long as counting takes we wait until we count again
-ABANDONED = "who wrote its texts went away after {} of them; submit it again"
+ABANDONED = "who wrote its texts went away after {} of them; submit it again (a replay: under another name)"
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,7 @@ class Bookkeeping:
 
     async def start(self) -> None:
         """Read the task events, and begin."""
-        self._producer = AIOKafkaProducer(**self._settings.kafka_client(), acks="all")
-        await self._producer.start()
+        self._producer = await started_producer(self._settings)
         self._tasks = [asyncio.create_task(self._log.run())]
         await self._log.caught_up.wait()
         self._tasks.append(asyncio.create_task(self._run()))
@@ -92,16 +91,19 @@ class Bookkeeping:
                 await self._write(task.id, TaskFailed(error=ABANDONED.format(task.written), at=time.time()))
 
     async def _count(self, name: str) -> None:
-        """Say how far a task is, if that changed."""
-        if (task := self._open.get(name)) is None:
+        """Say how far a task is, if that changed; one that is finished is counted again after a redrive."""
+        task = self._log.board.get(name)
+        if task is None or task.is_withdrawn:
             return
         counts = await asyncio.to_thread(self._store.counts, name)
         is_whole = "published" in task.events and sum(counts) >= (task.total or 0)
+        if counts == task.counts and (task.has_ended or not is_whole):
+            return
         if is_whole:
             at = await asyncio.to_thread(self._store.last_answer, name)
             at = at or task.events["published"].at
             await self._write(name, TaskFinished(completed=counts.completed, failed=counts.failed, at=at))
-        elif counts != task.counts:
+        elif not task.has_ended:
             await self._write(name, TaskProgress(completed=counts.completed, failed=counts.failed, at=time.time()))
 
     async def _write(self, task: str, record: TaskRecord) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from agents.tasks import task_log, write
+from agents.tasks import started_producer, task_log, write
 from pipeline.batches import Task, place_of
 from pipeline.settings import Settings
 from topics.tasks import TaskStarted
@@ -36,8 +36,7 @@ class Tasks:
 
     async def start(self) -> None:
         """Read what there is."""
-        self._producer = AIOKafkaProducer(**self._settings.kafka_client(), acks="all")
-        await self._producer.start()
+        self._producer = await started_producer(self._settings)
         self._reading = asyncio.create_task(self._log.run())
         await self._log.caught_up.wait()
 

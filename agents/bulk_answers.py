@@ -37,8 +37,6 @@ class BulkAnswers(Answers):
     async def stop(self) -> None:
         """Give all connections back."""
         await self.tasks.stop()
-        for provider in self._others.values():
-            await provider.aclose()
         await super().stop()
 
     def group(self, session: str) -> str:
@@ -60,7 +58,7 @@ class BulkAnswers(Answers):
             return super().provider_of(waiting)
         if str(name) not in self._others:
             try:
-                self._others[str(name)] = build_provider(replace(self.settings, rag_provider=str(name)))
+                self._others[str(name)] = build_provider(replace(self.settings, rag_provider=str(name)), self.known)
             except ConfigurationError as exc:
                 raise ProviderError(f"this worker cannot ask {name!r}: {exc}", retryable=False) from exc
         return self._others[str(name)]

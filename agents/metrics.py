@@ -89,22 +89,28 @@ class StageCollector(Collector):
 
 def provider_states(apps: Sequence[Any]) -> dict[str, str]:
     """The providers of these stages and how it stands with each; see `Guarded.state`."""
-    providers = [getattr(app.stage.logic, "provider", None) for app in apps]
-    return {guard.name: guard.state() for provider in providers for guard in getattr(provider, "guards", ())}
+    return {guard.name: guard.state() for app in apps for guard in _guards(app)}
+
+
+def _guards(app: Any) -> Sequence[Any]:
+    """Those whom its stage has asked or may ask."""
+    return list(getattr(app.stage.logic, "known", {}).values())
 
 
 def _providers(apps: Sequence[Any]) -> Iterator[Metric]:
     answers = CounterMetricFamily("rag_provider_answers", "Answers by provider", labels=["provider", "outcome"])
     state = GaugeMetricFamily("rag_provider_state", "1 at the state that it is in", labels=["provider", "state"])
-    spent = GaugeMetricFamily("rag_provider_tokens", "Tokens of its budget used in the last hour", labels=["provider"])
+    tokens = GaugeMetricFamily("rag_provider_tokens", "Tokens used in the last hour", labels=["provider"])
+    cost = GaugeMetricFamily("rag_provider_cost", "Money spent in the last hour, by the prices", labels=["provider"])
     for app in apps:
-        for guard in getattr(getattr(app.stage.logic, "provider", None), "guards", ()):
+        for guard in _guards(app):
             for outcome, count in guard.outcomes.items():
                 answers.add_metric([guard.name, outcome], count)
             for name in ("closed", "open", "half-open", "spent"):
                 state.add_metric([guard.name, name], guard.state() == name)
-            spent.add_metric([guard.name], guard.budget.spent)
-    yield from (answers, state, spent)
+            tokens.add_metric([guard.name], guard.account.tokens.spent)
+            cost.add_metric([guard.name], guard.account.cost.spent)
+    yield from (answers, state, tokens, cost)
 
 
 def _lags(consumer: Any) -> Iterator[tuple[int, int]]:

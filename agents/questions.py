@@ -80,7 +80,7 @@ class Questions(Logic):
 
     async def start(self) -> None:
         """Read the model, so that one that cannot be read is told at the start."""
-        model_of(self.model)
+        model_of(self.profile.model or self.model)
 
     async def stop(self) -> None:
         """Give the provider's connections back."""

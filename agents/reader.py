@@ -37,4 +37,6 @@ class Reader:
         metadata = Metadata(0, 0, assignment.progress.input_epoch, assignment.starts, 0)
         accepted = await consumer.commit_as([(assignment, (position, metadata.dump()))])
         assignment.ready = accepted is not False and not assignment.dead
+        if assignment.ready:
+            log.info("opened %s/%d at %d", *assignment.tp, position)
         return assignment.ready

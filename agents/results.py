@@ -91,8 +91,8 @@ class Results(Logic):
 
 
 def _answered(unit: Unit) -> Answered:
-    replay_of = headers.replay_of(unit.raw.headers, unit.source.char)
-    return Answered(unit.session, unit.source, unit.raw.partition, unit.time, unit.record, replay_of)
+    origins = headers.replay_of(unit.raw.headers, unit.source.char), unit.redrive_of or ""
+    return Answered(unit.session, unit.source, unit.raw.partition, unit.time, unit.record, *origins)
 
 
 def make(settings: Settings) -> Any:

@@ -29,6 +29,7 @@ from agents.unit import Unit
 from agents.writer import Writer
 from pipeline import tracing
 from pipeline.errors import RagError
+from pipeline.secrets import redacted
 from pipeline.settings import Settings
 from topics import headers
 from topics.catalog import DEAD_LETTERS
@@ -144,7 +145,7 @@ class Stage:
 
     async def give_up(self, unit: Unit, reason: str) -> None:
         """Bury a record that cannot be handled and say so down the river."""
-        unit.outcome = "failed"
+        unit.outcome, reason = "failed", redacted(self.settings, reason)
         if unit.span is not None:
             tracing.failed(unit.span, reason)
         await self._bury(unit.raw, reason, unit.source)

@@ -17,7 +17,7 @@ from agents.unit import Unit
 from pipeline import tracing
 from pipeline.delivery import just_below
 from pipeline.early import Early, answer, listen, look, settle
-from pipeline.sentences import Cut, Open, Rules, flush, push, silence, talk
+from pipeline.sentences import Cut, Open, Rules, flush, push, rules_with, silence, talk
 from pipeline.sessions import Sessions
 from pipeline.settings import Settings
 from topics.catalog import SENTENCES, TRANSCRIPTS, Lane
@@ -125,9 +125,7 @@ class Sentences(Logic):
 
     def _rules(self, speech: Speech) -> Rules:
         """The session's own where it has any, else those of the settings."""
-        if (own := speech.endpointing) is None:
-            return self.rules
-        return self.rules._replace(**{name: value for name, value in structs.asdict(own).items() if value is not None})
+        return rules_with(self.rules, speech.endpointing)
 
     async def _emit(self, speech: Speech, open_: Open, cuts: list[Cut]) -> None:
         """Write sentences; what no open sentence holds any more is done with the last sentence that holds any of it."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from pipeline.settings import Settings
@@ -36,6 +36,21 @@ async def _consumer(settings: Settings) -> AsyncIterator[Any]:
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def started_producer(settings: Settings) -> AIOKafkaProducer:
+    """A connected producer for `write`; a start that fails leaves nothing open.
+
+    Raises:
+        KafkaError: no broker answers.
+    """
+    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all")
+    try:
+        await producer.start()
+    except BaseException:
+        await producer.stop()
+        raise
+    return producer
 
 
 async def write(producer: Any, settings: Settings, task: str, record: TaskRecord) -> None:

@@ -59,8 +59,7 @@ class Unit:
     @property
     def redrive_of(self) -> str | None:
         """The public id that failed, where this was sent again from the dead letters."""
-        redriven = headers.redriven(self.raw.headers)
-        return redriven.partition(b" ")[2].decode("utf-8", "replace") or None if redriven else None
+        return headers.redrive_of(self.raw.headers) or None
 
     def note(self, attributes: Mapping[str, Any]) -> None:
         """Say more of the record in its trace."""

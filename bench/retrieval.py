@@ -1,8 +1,8 @@
 """How well spoken questions find their page and their answer, and how fast; LibreOffice's help, English and Chinese.
 
-Run: python -m bench.retrieval [--download] [--failures]
+Run: python -m bench.retrieval [--download] [--dense] [--failures]
 
-Every second question is held out: nothing was tuned on it, and --failures does not show it.
+Half of them are held out: nothing was tuned on these, and --failures does not show them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ import msgspec
 from bench.documents import LANGUAGES, guides
 from ops.processes import OPERATOR_ERROR, print_line
 from pipeline.errors import ConfigurationError
-from pipeline.providers import Asked, End, KnowledgeIndex, build_index
+from pipeline.providers import Asked, End, KnowledgeIndex, build_index, encoder_of
+from pipeline.providers.dense import Encoder
 from pipeline.providers.local import LocalProvider
+from pipeline.settings import Settings
 
 QUESTIONS = Path(__file__).with_name("spoken_questions.jsonl")
 DOCUMENTS = Path("data") / "bench" / "libreoffice-help"
+HALVES = ("tuned", "held")
 HEAD = "{:<7}{:<4}{:<11}{:>3}{:>8}{:>7}{:>9}"
 LINE = "{:<7}{:<4}{:<11}{:>3}{:>8.2f}{:>7.2f}{:>9.2f}"
 
@@ -36,9 +39,10 @@ class Question(msgspec.Struct, frozen=True):
     """What somebody asks; the pages that answer it and words that the answer holds.
 
     `kind` is `named` when he knows what the thing is called, `described` when he does not and uses words of his own,
-    `elsewhere` when no page is about it.
+    `elsewhere` when no page is about it. `half` is `tuned` where it was looked at in making the search, or `held`.
     """
 
+    half: str
     lang: str
     kind: str
     ask: str
@@ -58,36 +62,46 @@ class Outcome(NamedTuple):
 
 
 async def main(given: argparse.Namespace) -> None:
-    """Index, ask and print.
+    """Index, ask and print; with --dense first by words alone, then by meaning too.
 
     Raises:
-        ConfigurationError: the documents are not there, or a question's answer is not on its page.
+        ConfigurationError: the documents or the extra are not there, or a question's answer is not on its page.
     """
+    encoder = encoder_of(Settings(knowledge_dense=given.dense))
     documents = guides(given.documents, given.download)
     questions = [msgspec.json.decode(line, type=Question) for line in QUESTIONS.read_bytes().splitlines()]
     _check(questions, documents)
     with tempfile.TemporaryDirectory() as folder:
-        first = build_index(documents, Path(folder))
-        again = build_index(documents, Path(folder))
-        provider = LocalProvider(Path(folder))
-        index = KnowledgeIndex(Path(folder))
-        outcomes = [await ask(question, provider, index) for question in questions]
+        print("By words:")
+        outcomes = await measure(documents, Path(folder), questions, None)
+        if encoder:
+            print("\nBy words and meaning:")
+            outcomes = await measure(documents, Path(folder), questions, encoder)
+    if given.failures:
+        print_failures([outcome for outcome in outcomes if outcome.question.half == "tuned"])
+
+
+async def measure(
+    documents: Path, index: Path, questions: Sequence[Question], encoder: Encoder | None
+) -> list[Outcome]:
+    """Index, ask everything, and print the figures of both halves."""
+    first = build_index(documents, index, encoder)
+    again = build_index(documents, index, encoder)
+    opened = KnowledgeIndex(index, encoder)
+    outcomes = [await ask(question, LocalProvider(opened), opened) for question in questions]
     print(
-        f"{first.added} pages, {first.passages} passages: indexed in {first.seconds:.1f} s, unchanged in"
-        f" {again.seconds:.2f} s\n"
+        f"{first.added + first.unchanged} pages, {first.passages} passages: indexed in {first.seconds:.1f} s"
+        f" ({1000 * first.seconds / first.passages:.1f} ms a passage), unchanged in {again.seconds:.2f} s\n"
     )
     print(HEAD.format("", "", "", "n", "top 1", "top 3", "extract"))
-    for half, part in (("tuned", outcomes[::2]), ("held", outcomes[1::2])):
-        for lang, kind in itertools.product(LANGUAGES, ("named", "described")):
-            print_row(half, lang, kind, [one for one in part if (one.question.lang, one.question.kind) == (lang, kind)])
-    print()
-    for half, part in (("tuned", outcomes[::2]), ("held", outcomes[1::2])):
-        foreign = [one for one in part if one.question.kind == "elsewhere"]
+    for key in itertools.product(HALVES, LANGUAGES, ("named", "described")):
+        print_row(*key, [one for one in outcomes if (one.question.half, one.question.lang, one.question.kind) == key])
+    for half in HALVES:
+        foreign = [one for one in outcomes if (one.question.half, one.question.kind) == (half, "elsewhere")]
         print(f"about something else, {half}: {sum(one.found for one in foreign)} of {len(foreign)} got an answer")
     times = sorted(outcome.seconds * 1000 for outcome in outcomes)
-    print(f"\na question: p50 {statistics.median(times):.1f} ms, p99 {times[len(times) * 99 // 100]:.1f} ms")
-    if given.failures:
-        print_failures(outcomes[::2])
+    print(f"a question: p50 {statistics.median(times):.1f} ms, p99 {times[len(times) * 99 // 100]:.1f} ms")
+    return outcomes
 
 
 def _check(questions: Sequence[Question], documents: Path) -> None:
@@ -144,6 +158,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.retrieval", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--documents", type=Path, default=DOCUMENTS, help=f"folder of the pages; default {DOCUMENTS}")
     parser.add_argument("--download", action="store_true", help="fetch the documents' Debian packages with apt-get")
+    parser.add_argument("--dense", action="store_true", help="by meaning too, with the extra local-dense; minutes")
     parser.add_argument("--failures", action="store_true", help="show what went wrong, without the held half")
     try:
         asyncio.run(main(parser.parse_args()))

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import StreamingResponse
 
 from gateway.batch import Batch
+from gateway.exports import MEDIA_TYPES, ExportFormat, written
 from pipeline.batches import Task
 
 PAGE = 1000  # results in memory
 INTERVAL = 0.25  # seconds between two events of a task
 PING = 15.0  # seconds without a change after which a comment keeps the connection open
-COLUMNS = ("index", "status", "text", "content", "error", "sources", "usage", "answers")
-ExportFormat = Literal["jsonl", "csv"]
 
 
 def progress_of(task: Task) -> dict[str, Any]:
@@ -37,12 +34,10 @@ def routes(batch: Batch, caller: Callable[..., str]) -> APIRouter:
 
     @router.get("/{task_id}/export", response_model=None)
     async def export(task_id: str, principal: str = Depends(caller), format: ExportFormat = "jsonl") -> Response:
-        """Every result, also of a task that runs: JSON lines or CSV."""
+        """Every result, also of a task that runs: JSON lines, CSV, or Parquet where the gateway can write it."""
         task = await batch.get(task_id, principal)
-        kind = "text/csv; charset=utf-8" if format == "csv" else "application/jsonl"
         named = {"Content-Disposition": f'attachment; filename="{task_id}.{format}"'}
-        lines = _csv(_pages(batch, task)) if format == "csv" else _json_lines(_pages(batch, task))
-        return StreamingResponse(lines, media_type=kind, headers=named)
+        return StreamingResponse(written(format, _pages(batch, task)), media_type=MEDIA_TYPES[format], headers=named)
 
     @router.get("/{task_id}/events", response_model=None)
     async def events(task_id: str, principal: str = Depends(caller)) -> Response:
@@ -59,24 +54,6 @@ async def _pages(batch: Batch, task: Task) -> AsyncIterator[list[dict[str, Any]]
     while results := (await batch.found(task, number, PAGE))["results"]:
         yield results
         number += 1
-
-
-async def _json_lines(pages: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[bytes]:
-    async for results in pages:
-        yield b"".join(msgspec.json.encode(result) + b"\n" for result in results)
-
-
-async def _csv(pages: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[bytes]:
-    """What is no text stands in its cell as JSON."""
-    yield (",".join(COLUMNS) + "\r\n").encode()
-    async for results in pages:
-        page = io.StringIO()
-        csv.writer(page).writerows([_cell(result.get(name)) for name in COLUMNS] for result in results)
-        yield page.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
 
 
 async def changes(batch: Batch, name: str) -> AsyncGenerator[dict[str, Any], None]:

@@ -11,7 +11,7 @@ from gateway.auth import check_origin, principal_of
 from gateway.frames import MAX_TEXT
 from gateway.problems import Problem
 from pipeline.errors import ConfigurationError
-from pipeline.providers import IndexReport, KnowledgeIndex, build_index, index_path, look_up
+from pipeline.providers import IndexReport, KnowledgeIndex, encoder_of, look_up, open_knowledge, update_knowledge
 from pipeline.settings import Settings
 
 
@@ -44,7 +44,7 @@ def routes(settings: Settings) -> APIRouter:
         principal_of(settings, request.headers)
 
     router = APIRouter(prefix="/api/knowledge", tags=["knowledge"], dependencies=[Depends(caller)])
-    index = index_path(settings)
+    encoder_of(settings)  # an extra that is missing is told at the start
     opened: list[KnowledgeIndex] = []
 
     # Not async: the server runs these beside the event loop.
@@ -57,7 +57,7 @@ def routes(settings: Settings) -> APIRouter:
         if not q.strip():
             raise Problem(422, "EMPTY_QUESTION", "q: is empty")
         try:
-            opened[:] = opened or [KnowledgeIndex(index)]
+            opened[:] = opened or [open_knowledge(settings)]
         except ConfigurationError as exc:
             detail = "there is no index yet: POST /api/knowledge/index, or run `realtime-rag index`"
             raise Problem(409, "NO_KNOWLEDGE", detail) from exc
@@ -68,7 +68,7 @@ def routes(settings: Settings) -> APIRouter:
     def bring_up_to_date() -> IndexReport:
         """Read what changed in KNOWLEDGE_PATH into the index; workers on it see it with their next question."""
         try:
-            return build_index(settings.knowledge_path, index)
+            return update_knowledge(settings)
         except ConfigurationError as exc:
             raise Problem(409, "NO_KNOWLEDGE", str(exc)) from exc
 

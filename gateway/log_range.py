@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,6 +14,18 @@ from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 
 PATIENCE = 30.0  # seconds without a record before we stop waiting for one
+
+
+@asynccontextmanager
+async def range_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A connected consumer for `read_range`, in no group; raises KafkaError."""
+    options = {"enable_auto_commit": False, "auto_offset_reset": "none", "fetch_max_wait_ms": settings.fetch_wait_ms}
+    consumer = AIOKafkaConsumer(**settings.kafka_client(), **options)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
 
 
 async def starts(

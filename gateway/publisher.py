@@ -11,6 +11,7 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from gateway.producers import close_producer, open_producer
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from topics.catalog import TRANSCRIPTS, Lane
@@ -44,19 +45,7 @@ class Publisher:
 
     async def start(self) -> None:
         """Connect; raises KafkaError when no broker answers."""
-        producer = AIOKafkaProducer(
-            **self._settings.kafka_client(),
-            acks="all",
-            enable_idempotence=not self._settings.kafka_embedded,
-            max_batch_size=MAX_BATCH,
-            request_timeout_ms=10_000,
-        )
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        self._producer = producer
+        self._producer = await open_producer(self._settings, max_batch_size=MAX_BATCH, request_timeout_ms=10_000)
         self.broken.clear()
 
     async def stop(self, within: float = ACK_WITHIN) -> None:
@@ -70,10 +59,7 @@ class Publisher:
         for task in sending:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
-        closing = asyncio.ensure_future(producer.stop())
-        if not (await asyncio.wait({closing}, timeout=1.0))[0]:
-            closing.cancel()  # it waits for what no broker will acknowledge
-            await asyncio.gather(closing, return_exceptions=True)
+        await close_producer(producer)
 
     async def partitions_of(self, topic: str) -> int:
         """How many partitions a topic has on the broker."""

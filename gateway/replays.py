@@ -11,22 +11,23 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gateway.auth import ANYBODY
-from gateway.batch import Batch, Options
-from gateway.log_range import read_range, starts
+from gateway.batch import Batch
+from gateway.log_range import range_reader, read_range, starts
 from gateway.problems import Problem
+from gateway.replay_wish import Asked
 from gateway.writing import AT_ONCE, BEAT
 from pipeline.batches import Task
-from pipeline.errors import BrokerError
+from pipeline.cascade import model_of
+from pipeline.errors import BrokerError, RagError
 from pipeline.profiles import read_profile
-from pipeline.replays import Estimate, Range, Replay, Written, parse_offsets
+from pipeline.replays import Estimate, Range, Replay, Written
+from pipeline.sentences import Rules
 from pipeline.settings import Settings
 from topics.catalog import TRANSCRIPTS
 from topics.codec import DecodeError, decode
@@ -35,51 +36,6 @@ from topics.sources import session_of
 from topics.tasks import TaskCreated, TaskPublished, TaskPublishing
 
 log = logging.getLogger(__name__)
-
-
-def _profile(text: str) -> str:
-    read_profile(text)
-    return text
-
-
-class Asked(BaseModel):
-    """What is to be replayed, and how; times without a zone are UTC."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    session: str | None = Field(None, min_length=1, max_length=1000)
-    since: datetime | None = Field(None, alias="from", description="record time; part of the range")
-    until: datetime | None = Field(None, alias="to", description="record time; not part of it")
-    offsets: str | None = Field(None, description="PARTITION:FIRST-LAST of the live transcripts, both part of it")
-    provider: str | None = Field(None, max_length=100)
-    profile: Annotated[str, AfterValidator(_profile)] | None = Field(None, description="of the detector")
-    options: Options = Field(default_factory=lambda: Options.model_validate({}))
-    rate: float | None = Field(None, ge=0.1, le=1e6, description="records a second; default: as fast as it goes")
-    run: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="name of the task")
-    dry_run: bool = Field(False, description="only count")
-
-    @model_validator(mode="after")
-    def _says_what(self) -> Asked:
-        if not (self.session or self.since or self.until or self.offsets):
-            raise ValueError("say what to replay: session, from, to or offsets")
-        if self.offsets:
-            parse_offsets(self.offsets)
-        return self
-
-    def range(self) -> Range:
-        """The range that is meant."""
-        since = _seconds(self.since) if self.since else 0.0
-        until = _seconds(self.until) if self.until else float("inf")
-        return Range(self.session, since, until, *(parse_offsets(self.offsets) if self.offsets else ()))
-
-    def described(self) -> str:
-        """The range in words."""
-        parts = {"session": self.session, "from": self.since, "to": self.until, "offsets": self.offsets}
-        return ", ".join(f"{name} {value}" for name, value in parts.items() if value)[:500]
-
-
-def _seconds(moment: datetime) -> float:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 class Replays:
@@ -94,8 +50,8 @@ class Replays:
         Raises:
             Problem: 422, there is no such partition; 503, Kafka does not answer.
         """
-        replay, estimate = Replay("", asked.profile), Estimate(asked.profile or self.settings.question_profile)
-        reading = Reading(self.settings, asked.range(), await self._partitions(asked), replay)
+        replay, estimate = Replay("", *asked.listening()), await self._estimate(asked)
+        reading = Reading(self.settings, asked.range(), await self.partitions(asked.range()), replay)
         try:
             async with aclosing(reading.run()) as records:
                 async for offset, written in records:
@@ -112,6 +68,17 @@ class Replays:
         calls = {"provider": provider, "provider_calls": estimate.questions}
         return {"sessions": replay.sessions, **counts, **asks, **calls, "range": asked.described()}
 
+    async def _estimate(self, asked: Asked) -> Estimate:
+        """One that cuts and judges by the settings; raises Problem 501 where what hears is not installed here."""
+        settings = self.settings
+        profile = read_profile(settings.question_profile)
+        try:  # in a thread: a large model takes a second, and live clients go first
+            await asyncio.to_thread(model_of, asked.listening().model or profile.model or settings.question_model)
+        except RagError as exc:
+            raise Problem(501, "INVALID_REQUEST", f"detector: no estimate by it here: {exc}") from exc
+        rules = Rules(settings.sentence_max_silence, settings.sentence_min_silence, settings.sentence_max_chars)
+        return Estimate(rules, profile, settings.question_model)
+
     async def begin(self, asked: Asked, principal: str) -> Task:
         """Create the task and begin to write its sessions.
 
@@ -119,7 +86,7 @@ class Replays:
             Problem: 409, the run exists; 422, there is no such partition; 429, too many tasks wait; 503.
         """
         run = asked.run or f"replay-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:4]}"
-        partitions = await self._partitions(asked)
+        partitions = await self.partitions(asked.range())
         await self.batch.check_unused(run)
         options = asked.options.model_dump(exclude_unset=True, exclude={"mode"})
         created = TaskCreated(
@@ -130,13 +97,15 @@ class Replays:
             options=options | ({"provider": asked.provider} if asked.provider else {}),
             origin="replay",
             principal="" if principal == ANYBODY else principal,
+            range=asked.range().given(),
         )
         task = await self.batch.create_named(run, created, principal)
         self.batch.writing.track(run, self._write(run, asked, partitions))
         return task
 
-    async def _partitions(self, asked: Asked) -> Collection[int]:
-        topic, wanted = TRANSCRIPTS.on(prefix=self.settings.topic_prefix), asked.range().partition
+    async def partitions(self, of: Range) -> Collection[int]:
+        """Where a range stands; raises Problem 422, there is no such partition; 503."""
+        topic, wanted = TRANSCRIPTS.on(prefix=self.settings.topic_prefix), of.partition
         try:
             there: set[int] = await (await self.batch.tasks.producer()).partitions_for(topic)
         except (KafkaError, OSError) as exc:
@@ -149,7 +118,7 @@ class Replays:
         return {wanted}
 
     async def _write(self, run: str, asked: Asked, partitions: Collection[int]) -> None:
-        replay = Replay(run, asked.profile)
+        replay = Replay(run, *asked.listening())
         reading = Reading(self.settings, asked.range(), partitions, replay)
         writing = self.batch.writing
         try:
@@ -213,17 +182,11 @@ class Reading:
         Raises:
             KafkaError, BrokerError: the broker does not give them.
         """
-        options = {"enable_auto_commit": False, "auto_offset_reset": "none"}
-        waits = {"fetch_max_wait_ms": self._settings.fetch_wait_ms}
-        consumer = AIOKafkaConsumer(**self._settings.kafka_client(), **options, **waits)  # in no group
-        try:
-            await consumer.start()
+        async with range_reader(self._settings) as consumer:
             async for raw in read_range(consumer, await self._starts(consumer)):
                 yield raw.offset, self._take(raw)
                 if self._range.last is not None and raw.offset >= self._range.last:
                     return
-        finally:
-            await consumer.stop()
 
     async def _starts(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         topic = TRANSCRIPTS.on(prefix=self._settings.topic_prefix)

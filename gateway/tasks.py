@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from gateway.problems import Problem
+from gateway.producers import close_producer, open_producer
 from pipeline.batches import Board
 from pipeline.settings import Settings
 from pipeline.task_log import TaskLog
@@ -125,23 +126,11 @@ class Tasks:
         """The connected producer."""
         async with self._turn:
             if self._producer is None:
-                idempotent = not self.settings.kafka_embedded
-                producer = AIOKafkaProducer(
-                    **self.settings.kafka_client(), acks="all", enable_idempotence=idempotent, linger_ms=5
-                )
-                try:
-                    await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
-                self._producer = producer
+                self._producer = await open_producer(self.settings, linger_ms=5)
             return self._producer
 
     async def _let_go(self) -> None:
         """The next one who writes connects anew."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            stopping = asyncio.ensure_future(producer.stop())
-            if not (await asyncio.wait({stopping}, timeout=1.0))[0]:
-                stopping.cancel()  # it waits for what no broker will acknowledge
-                await asyncio.gather(stopping, return_exceptions=True)
+            await close_producer(producer)

@@ -47,7 +47,8 @@ def read_wish(query: Mapping[str, str], principal: str, sessions: Sessions, defa
     _one_of(query, "format", FORMATS)
     lang, profile = _one_of(query, "lang", LANGS), query.get("profile")
     try:
-        read_profile(profile, default)
+        if read_profile(profile, default).model != default.model:
+            raise ValueError("The model is the deployment's, see QUESTION_MODEL.")
     except ValueError as exc:
         raise Problem(400, "INVALID_REQUEST", f"profile: {exc}") from exc
     session = query.get("session_id") or str(uuid.uuid4())

@@ -7,15 +7,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from ops.surroundings import check_readable
-from pipeline.errors import RagError
+from pipeline.errors import ConfigurationError, RagError
 from pipeline.settings import Settings
 from pipeline.texts import format_of
 
@@ -58,11 +58,15 @@ def ask(client: httpx.Client, method: str, path: str, **options: Any) -> dict[st
     answer = client.request(method, f"/api{path}", **options)
     if answer.is_success:
         return dict(answer.json())
+    raise _refusal(answer)
+
+
+def _refusal(answer: httpx.Response) -> GatewayError:
     try:
         problem = answer.json()
     except ValueError:
         problem = {}
-    raise GatewayError(f"{problem.get('code', answer.status_code)}: {problem.get('detail', 'the gateway refused')}")
+    return GatewayError(f"{problem.get('code', answer.status_code)}: {problem.get('detail', 'the gateway refused')}")
 
 
 def each_result(client: httpx.Client, path: str) -> Iterator[dict[str, Any]]:
@@ -152,11 +156,32 @@ def status(task: str, url: Url = None) -> None:
 
 
 @app.command()
-def results(task: str, url: Url = None) -> None:
-    """Print the results of a task, one JSON object a line, in the order of its texts."""
-    with gateway(url) as client:
-        for result in each_result(client, f"/batch/tasks/{task}/results"):
-            print(json.dumps(result, ensure_ascii=False))
+def results(
+    task: str,
+    kind: Annotated[
+        str, typer.Option("--format", help="jsonl, csv or parquet; the last needs the extra parquet at the gateway")
+    ] = "jsonl",
+    output: Annotated[Path | None, typer.Option(help="a file instead of standard output")] = None,
+    url: Url = None,
+) -> None:
+    """Print the results of a task in the order of its texts, by default one JSON object a line."""
+    if kind == "parquet" and output is None and sys.stdout.isatty():
+        raise GatewayError("Parquet is nothing to look at: name a file with --output.")
+    path, params = f"/api/batch/tasks/{task}/export", {"format": kind}
+    with gateway(url) as client, client.stream("GET", path, params=params) as answer:
+        if not answer.is_success:
+            answer.read()
+            raise _refusal(answer)
+        with nullcontext(sys.stdout.buffer) if output is None else _opened(output) as file:
+            for data in answer.iter_bytes():
+                file.write(data)
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("wb")
+    except OSError as exc:
+        raise ConfigurationError(f"--output {file}: {exc.strerror}.") from exc
 
 
 @app.command()

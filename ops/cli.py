@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 
-from ops import admin, batch, compare, detector, dlq, ingest, knowledge, replay, results, telemetry, train
+from ops import admin, batch, compare, detector, dlq, ingest, knowledge, providers, replay, results, telemetry, train
 from ops.logs import configure_logging
 from ops.processes import OPERATOR_ERROR, print_line
 from ops.surroundings import check_folder, check_kafka_is_named
@@ -34,6 +34,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(detector.app, name="questions")
 app.add_typer(train.app, name="train")
+app.add_typer(providers.app, name="providers")
 app.add_typer(results.app, name="results")
 app.add_typer(batch.app, name="batch")
 app.command()(ingest.ingest)
@@ -92,6 +93,7 @@ async def _up(settings: Settings) -> int:
 
     async with started(settings) as running:
         print(f"ready: {running.url} (console), {running.ws_url} (WebSocket); {running.broker}", flush=True)
+        print_line(f"figures of the workers: {', '.join(page + '/metrics' for page in running.pages)}")
         await running.failure()
     return 0
 
@@ -216,11 +218,11 @@ def list_topics() -> None:
 @app.command()
 def index(folder: Annotated[Path | None, typer.Argument(help="default: KNOWLEDGE_PATH")] = None) -> None:
     """Bring the index up to date with a folder of documents."""
-    from pipeline.providers import build_index, index_path
+    from pipeline.providers import update_knowledge
 
     settings = _settings(**({"knowledge_path": folder} if folder else {}))
     check_folder("DATA_PATH", settings.data_path)
-    report = build_index(settings.knowledge_path, index_path(settings))
+    report = update_knowledge(settings)
     for skipped in report.skipped:
         print_line(f"skipped {skipped.name}: {skipped.reason}")
     print(
@@ -234,11 +236,14 @@ def fakes(
     port: Annotated[int, typer.Option(help="on the loopback; 0: any free one")] = 8010,
     script: Annotated[Path | None, typer.Option(help="JSON that says what is answered to what")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="of every answer; given again: of the next call")] = None,
+    recording: Annotated[
+        list[str] | None, typer.Option(help="answer with a sample by its name, or a file: .sse, .json, .ndjson")
+    ] = None,
 ) -> None:
     """Serve fakes of OpenAI, Dify, Serper and a custom server, with faults on request."""
     from ops.playing import play
 
-    raise typer.Exit(_until_signal(play(port, script, fault or [])))
+    raise typer.Exit(_until_signal(play(port, script, fault or [], recording or [])))
 
 
 @app.command()

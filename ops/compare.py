@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.batch import GatewayError, Url, each_result, gateway
+from ops.batch import GatewayError, Url, ask, each_result, gateway
 from ops.compare_rows import answer, asked, figures, told
 from ops.comparison_page import page
 from ops.dlq import printable
-from pipeline.comparison import Comparison, Result, place_in, word_diff
+from pipeline.comparison import LIVE, Comparison, Result, place_in, word_diff
 from pipeline.comparison import compare as compared
 from pipeline.errors import ConfigurationError
 
@@ -26,14 +26,16 @@ STYLES = {"equal": "", "delete": "red strike", "insert": "green underline"}
 
 
 def compare(
-    run_a: Annotated[str, typer.Argument(help="a run or a task")],
+    run_a: Annotated[
+        str, typer.Argument(help="a run or a task; live: what was answered live to the other one, a replay")
+    ],
     run_b: Annotated[str, typer.Argument(help="another one")],
     html: Annotated[Path | None, typer.Option(help="also write a page that needs no network")] = None,
     url: Url = None,
 ) -> None:
     """Show which questions only one run has and which answers differ, with latency and usage."""
     with gateway(url) as client:
-        comparison = compared(_results(client, run_a), _results(client, run_b))
+        comparison = compared(_results(client, run_a, run_b), _results(client, run_b, run_a))
     _show(run_a, run_b, comparison)
     if html is not None:
         try:
@@ -43,9 +45,13 @@ def compare(
     raise typer.Exit(DIFFERENT if comparison.differs else 0)
 
 
-def _results(client: httpx.Client, run: str) -> list[Result]:
-    """Answers of a run; raises GatewayError where it has none."""
-    found: list[Result] = list(each_result(client, f"/batch/runs/{run}/results"))
+def _results(client: httpx.Client, run: str, other: str) -> list[Result]:
+    """Answers of a run, or the live ones that the other one replays; raises GatewayError where there are none."""
+    found: list[Result]
+    if run == LIVE:
+        found = ask(client, "GET", f"/replays/{other}/live")["results"]
+    else:
+        found = list(each_result(client, f"/batch/runs/{run}/results"))
     if not found:
         raise GatewayError(f"There are no results of {run!r}; `realtime-rag batch list` shows the tasks.")
     return found

@@ -17,9 +17,9 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a passage")] = False,
 ) -> None:
     """Show what the documents hold about a question, best first; `realtime-rag index` makes the index."""
-    from pipeline.providers import KnowledgeIndex, citation, index_path, look_up
+    from pipeline.providers import citation, look_up, open_knowledge
 
-    found = look_up(KnowledgeIndex(index_path(Settings.from_env(os.environ))), question, limit)
+    found = look_up(open_knowledge(Settings.from_env(os.environ)), question, limit)
     if as_json:
         print("\n".join(json.dumps(passage, ensure_ascii=False) for passage in found))
         return

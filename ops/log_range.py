@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from gateway.log_range import range_reader
 from ops.admin import topic_states, wait_for_broker
 from pipeline.errors import BrokerError
 from pipeline.settings import Settings
@@ -21,9 +22,8 @@ async def log_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         BrokerError: no broker answers, or it refuses what is asked of it.
     """
     await wait_for_broker(settings)
-    options = {"enable_auto_commit": False, "auto_offset_reset": "none", "fetch_max_wait_ms": settings.fetch_wait_ms}
     try:
-        async with AIOKafkaConsumer(**settings.kafka_client(), **options) as consumer:
+        async with range_reader(settings) as consumer:
             yield consumer
     except KafkaError as exc:
         raise BrokerError(f"Kafka at {settings.kafka_bootstrap_servers} refused: {exc}") from exc

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ops.fakes import FAULTS, Fakes, Reply, read_script
-from ops.fakes.replies import named_fault
+from ops.fakes import FAULTS, SAMPLES, Fakes, Reply, read_script, recording, sample
+from ops.fakes.scripts import named_fault
 from ops.fakes.server import make_server
 from ops.ports import listen
 from pipeline.errors import ConfigurationError
@@ -19,28 +19,34 @@ RAG_PROVIDER=custom CUSTOM_RAG_API_URL={url}/custom
 SEARCH_PROVIDER=serper SERPER_API_KEY=any SERPER_BASE_URL={url}"""
 
 
-async def play(port: int, script: Path | None, faults: Sequence[str]) -> int:
+async def play(port: int, script: Path | None, faults: Sequence[str], recordings: Sequence[str] = ()) -> int:
     """Serve until interrupted.
 
     Args:
         port: on the loopback; 0: any free one.
-        script: file of `replies.read_script`.
+        script: file of `scripts.read_script`.
         faults: the nth call with a question gets the nth; after the last, that one again.
+        recordings: names of samples, or files, in the same way, after the faults.
 
     Raises:
-        ConfigurationError: the port is taken, the script cannot be read, or there is no such fault.
+        ConfigurationError: the port is taken, the script cannot be read, or there is no such fault or recording.
     """
-    replies = _replies(script, faults)
+    replies = _replies(script, [*map(named_fault, faults), *map(_recorded, recordings)])
     with listen("127.0.0.1", port) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         print(f"fakes on {url}; a service asks them with one of\n{ENVIRONMENT.format(url=url)}")
-        print(f"Say fault:NAME in a question for a fault: {', '.join(FAULTS)}", flush=True)
+        print(f"Say fault:NAME in a question for a fault: {', '.join(FAULTS)}")
+        print(f"Say sample:NAME for an answer in its vendor's published form: {', '.join(SAMPLES)}", flush=True)
         await make_server(Fakes(replies)).serve([listener])
     return 0
 
 
-def _replies(script: Path | None, faults: Sequence[str]) -> dict[str, list[Reply]]:
-    replies: dict[str, list[Reply]] = {"*": [named_fault(name) for name in faults] or [Reply()]}
+def _recorded(name: str) -> Reply:
+    return recording(Path(name)) if Path(name).suffix else sample(name)
+
+
+def _replies(script: Path | None, every: list[Reply]) -> dict[str, list[Reply]]:
+    replies: dict[str, list[Reply]] = {"*": every or [Reply()]}
     if script is None:
         return replies
     try:

@@ -17,9 +17,9 @@ from pipeline.batches import Board, place_of
 from pipeline.errors import ConfigurationError
 from pipeline.progress import Fence
 from pipeline.settings import Settings
+from storage.reading import answered_in
 from storage.rows import Answered, Text
 from storage.store import Store
-from topics import headers
 from topics.catalog import ANSWERS, TASKS, TRANSCRIPTS, Lane, Topic, group_of
 from topics.codec import DecodeError, decode
 from topics.messages import Ask, AsrChunk
@@ -82,25 +82,12 @@ async def _answers(consumer: AIOKafkaConsumer, settings: Settings, store: Store)
     count = 0
     async for raw in _records(consumer, settings, ANSWERS):
         count += 1
-        if (answered := _answered(fences[raw.partition], raw)) is not None:
+        if (answered := answered_in(fences[raw.partition], raw)) is not None:
             waiting[raw.partition].append(answered)
         if len(waiting[raw.partition]) >= AT_ONCE:
             await asyncio.to_thread(store.add, waiting.pop(raw.partition))
     await asyncio.to_thread(store.add, list(chain.from_iterable(waiting.values())))
     return count
-
-
-def _answered(fence: Fence, raw: Any) -> Answered | None:
-    try:
-        stamp = headers.read_stamp(raw.headers)
-        if stamp.epoch <= 0 or not fence.admits(stamp.epoch, is_claim=stamp.is_claim) or stamp.source is None:
-            return None
-        record = decode(ANSWERS, raw.value)
-    except (DecodeError, ValueError):
-        return None
-    session = session_of(raw.key, raw.partition, raw.offset)
-    replay_of = headers.replay_of(raw.headers, stamp.source.char)
-    return Answered(session, stamp.source, raw.partition, raw.timestamp / 1000, record, replay_of)
 
 
 async def _texts(consumer: AIOKafkaConsumer, settings: Settings, store: Store) -> int:

@@ -15,9 +15,8 @@ def replay(
     until: Annotated[str | None, typer.Option("--to", help="record time that is not part of it any more")] = None,
     offsets: Annotated[str | None, typer.Option(help="PARTITION:FIRST-LAST of the live transcripts")] = None,
     provider: Annotated[str | None, typer.Option(help="who answers, instead of RAG_PROVIDER")] = None,
-    profile: Annotated[
-        str | None, typer.Option("--profile", "--detector", help="who may ask and how sure to be: strict, …")
-    ] = None,
+    profile: Annotated[str | None, typer.Option(help="who may ask and how sure to be: strict, …")] = None,
+    detector: Annotated[str | None, typer.Option(help="what hears: linear, onnx or cascade; or a profile")] = None,
     option: Annotated[list[str] | None, typer.Option("--option", "-o", help="NAME=VALUE, may be given again")] = None,
     rate: Annotated[float | None, typer.Option(help="records a second; default: as fast as it goes")] = None,
     run: Annotated[str | None, typer.Option(help="name of the run; default: of the time")] = None,
@@ -34,7 +33,12 @@ def replay(
         "rate": rate,
         "run": run,
     }
-    asked |= {"provider": provider, "profile": profile, "options": dict(map(parse_option, option or []))}
+    asked |= {
+        "provider": provider,
+        "profile": profile,
+        "detector": detector,
+        "options": dict(map(parse_option, option or [])),
+    }
     body = {name: value for name, value in asked.items() if value is not None}
     with gateway(url) as client:
         plan = ask(client, "POST", "/replays", json=body | {"dry_run": True})

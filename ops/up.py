@@ -15,6 +15,7 @@ import httpx
 
 import ops
 from gateway.auth import check_binding
+from gateway.providers import address, pages_of
 from ops.admin import create_topics, wait_for_broker
 from ops.broker.tansu import Tansu
 from ops.ports import free_port
@@ -40,7 +41,10 @@ class NotReadyError(RagError):
 
 @dataclass(frozen=True)
 class Running:
-    """What was started. `settings` are those in force: the port taken, the broker's address."""
+    """What was started. `settings` are those in force: the port taken, the broker's address.
+
+    `pages` are the addresses of the workers' own pages, with `/metrics` and `/health`.
+    """
 
     settings: Settings
     broker: str
@@ -48,12 +52,12 @@ class Running:
     gateway: Process
     bulk: Process | None
     watches: Sequence[asyncio.Task[None]]
+    pages: Sequence[str]
 
     @property
     def url(self) -> str:
         """Address of the gateway."""
-        host = self.settings.host if self.settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
-        return f"http://[{host}]:{self.settings.port}" if ":" in host else f"http://{host}:{self.settings.port}"
+        return address(self.settings.host, self.settings.port)
 
     @property
     def ws_url(self) -> str:
@@ -89,14 +93,17 @@ async def up(
     async with AsyncExitStack() as stack:
         settings, broker, watches = await _broker(settings, stack, free_ports)
         await create_topics(settings)
-        stages = _child("stages", ["worker", *STAGES], settings, log)
-        gateway = _child("gateway", ["gateway"], settings, log)
-        bulk = _child("bulk", BULK_WORKER, settings, log) if settings.batch_enabled else None
+        workers = [_with_page(settings, number) for number in range(2 if settings.batch_enabled else 1)]
+        pages = [page for worker in workers for page in pages_of(worker)]
+        seeing = dataclasses.replace(settings, answers_pages=settings.answers_pages or ",".join(pages))
+        stages = _child("stages", ["worker", *STAGES], workers[0], log)
+        gateway = _child("gateway", ["gateway"], seeing, log)
+        bulk = _child("bulk", BULK_WORKER, workers[1], log) if settings.batch_enabled else None
         for process in filter(None, (bulk, stages, gateway)):
             watches.append(asyncio.create_task(keep_running(process)))
             grace = GATEWAY_GRACE if process is gateway else settings.drain_timeout + 5.0
             stack.push_async_callback(_end, watches[-1], process, grace)
-        running = Running(settings, broker, stages, gateway, bulk, tuple(watches))
+        running = Running(settings, broker, stages, gateway, bulk, tuple(watches), pages)
         await _ready(running)
         yield running
 
@@ -119,6 +126,14 @@ async def _broker(
 async def _until_broker_ends(broker: Tansu) -> None:
     code = await broker.process.ended()
     raise BrokerError(f"The embedded broker ended with {code}, and all records with it: {last_words(broker.process)}")
+
+
+def _with_page(settings: Settings, number: int) -> Settings:
+    """What a worker is told, so that it has a page of its own: on STAGE_PORT and those after it, else on loopback."""
+    own = dataclasses.replace(settings, answers_pages="")
+    if settings.stage_port:
+        return dataclasses.replace(own, stage_port=settings.stage_port + number)
+    return dataclasses.replace(own, host="127.0.0.1", stage_port=free_port())
 
 
 def _child(name: str, arguments: list[str], settings: Settings, log: Callable[[str], None] | None) -> Process:

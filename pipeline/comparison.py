@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any, Literal, NamedTuple
 
+LIVE = "live"  # instead of a run: what was answered live to the other one, a replay
 _HAN = "\u3400-\u9fff\uf900-\ufaff"
 _WORDS = re.compile(rf"[{_HAN}]|[^\W{_HAN}]+|\s+|.", re.DOTALL)
 _MOST = 3000  # words of a text that are compared one by one
+_LEAST = 0.3  # of the longer text that has to be the same: else words that match by chance make a riddle of both
 
 Result = Mapping[str, Any]  # an answer as the API gives it
 Key = tuple[str, float, int]
@@ -115,15 +117,17 @@ def _quantiles(results: list[Result], name: str) -> tuple[float, float] | None:
 
 
 def word_diff(before: str, after: str) -> Iterator[tuple[Op, str]]:
-    """How one text becomes the other, word by word; Chinese by character.
+    """How one text becomes the other, word by word; Chinese by character. Texts of little in common are not mingled.
 
     >>> list(word_diff("At ten.", "At half past ten."))
     [('equal', 'At'), ('insert', ' half past'), ('equal', ' ten.')]
     """
     old, new = _WORDS.findall(before), _WORDS.findall(after)
-    if max(len(old), len(new)) > _MOST:
-        old, new = [before], [after]
-    for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    if max(len(old), len(new)) > _MOST or _common(old, matcher) < _LEAST * max(len(before), len(after)):
+        old, new = [before] if before else [], [after] if after else []
+        matcher = SequenceMatcher(None, old, new)
+    for tag, a, b, c, d in matcher.get_opcodes():
         if tag == "equal":
             yield "equal", "".join(old[a:b])
             continue
@@ -131,3 +135,9 @@ def word_diff(before: str, after: str) -> Iterator[tuple[Op, str]]:
             yield "delete", "".join(old[a:b])
         if c < d:
             yield "insert", "".join(new[c:d])
+
+
+def _common(words: list[str], matcher: SequenceMatcher[str]) -> int:
+    """Characters of the words, blanks left out, that are also in the other text."""
+    blocks = matcher.get_matching_blocks()
+    return sum(len(word.strip()) for at, _, size in blocks for word in words[at : at + size])

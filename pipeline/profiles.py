@@ -9,9 +9,11 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
+from pipeline.cascade import MODELS
+
 Name = Literal["eager", "balanced", "strict", "all", "wake_phrase", "off"]
 PROFILES: tuple[Name, ...] = get_args(Name)
-PARTS = ("phrases", "speakers")
+PARTS = ("phrases", "speakers", "model")
 EVERYBODY = "*"
 _WORDS = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+(?:'[^\W_]+)*")
 _GAP = r"[\W_]*"
@@ -20,12 +22,14 @@ _GAP = r"[\W_]*"
 class Profile(NamedTuple):
     """How a session is listened to.
 
-    `name` is one of `PROFILES`; `phrases` are what wakes `wake_phrase`; only `speakers` ask, if there are any.
+    `name` is one of `PROFILES`; `phrases` are what wakes `wake_phrase`; only `speakers` ask, if there are any; `model`
+    hears, empty: the deployment's.
     """
 
     name: str = "balanced"
     phrases: tuple[str, ...] = ()
     speakers: frozenset[str] = frozenset()
+    model: str = ""
 
     def admits(self, speaker: str | int | None) -> bool:
         """Whether this speaker may ask; one who is not known may only where everybody may."""
@@ -43,9 +47,9 @@ def read_profile(text: str | None, default: Profile = BALANCED) -> Profile:
         ValueError: a name or a part is not known, or nothing would wake `wake_phrase`; the message says so.
 
     >>> read_profile("wake_phrase; phrases=hey river,小河")
-    Profile(name='wake_phrase', phrases=('hey river', '小河'), speakers=frozenset())
+    Profile(name='wake_phrase', phrases=('hey river', '小河'), speakers=frozenset(), model='')
     >>> read_profile("speakers=A", Profile("strict"))
-    Profile(name='strict', phrases=(), speakers=frozenset({'A'}))
+    Profile(name='strict', phrases=(), speakers=frozenset({'A'}), model='')
     """
     profile = default
     for part in filter(None, map(str.strip, (text or "").split(";"))):
@@ -57,6 +61,10 @@ def read_profile(text: str | None, default: Profile = BALANCED) -> Profile:
             profile = profile._replace(phrases=values)
         elif name == "speakers":
             profile = profile._replace(speakers=frozenset(values) - {EVERYBODY})
+        elif name == "model" and value in MODELS:
+            profile = profile._replace(model=value)
+        elif name == "model":
+            raise ValueError(f"There is no question model {value!r}; there are: {', '.join(MODELS)}.")
         elif given:
             raise ValueError(f"A profile has no part {name!r}; there are: {', '.join(PARTS)}.")
         else:

@@ -55,7 +55,7 @@ def detect(
         lang: language of the session (`zh`, `en`, …); the characters decide where it is not English.
         profile: who may ask and how sure to be, read or as `read_profile` reads it.
         speaker: who said it.
-        model: one of `MODELS`; all but `linear` need the extra `onnx`.
+        model: one of `MODELS`, where the profile names none; all but `linear` need the extra `onnx`.
 
     Raises:
         ValueError: there is no such profile or model.
@@ -66,7 +66,7 @@ def detect(
     """
     if isinstance(profile, str):
         profile = read_profile(profile)
-    judge = model_of(model)
+    judge = model_of(profile.model or model)
     words, chinese, marked = _read(sentence, lang)
     score = _score(judge, words, chinese, marked)
     ruling = _ruled(words, sentence, context, profile, speaker)

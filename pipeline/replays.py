@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import structs
 
+from pipeline.joined import has_content
 from pipeline.profiles import BALANCED, Profile, read_profile
 from pipeline.questions import detect
-from pipeline.sentences import Cut, Heard, Open, flush, push
-from topics.messages import Ask, AsrChunk, Control, End, Transcript
+from pipeline.sentences import DEFAULT_RULES, Cut, Heard, Open, Rules, flush, push, rules_with, talk
+from topics.messages import Ask, AsrChunk, Control, End, Endpointing, Transcript
 
 _OFFSETS = re.compile(r"(\d+):(\d+)-(\d+)")
 
@@ -32,6 +33,14 @@ class Range(NamedTuple):
     partition: int | None = None
     first: int = 0
     last: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The parts that are given, by name.
+
+        >>> Range(session="call-7", first=3).given()
+        {'session': 'call-7', 'first': 3}
+        """
+        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
 
     def holds(self, session: str, partition: int, offset: int, at: float) -> bool:
         """Whether a record belongs to it."""
@@ -87,14 +96,20 @@ class Replay:
     the latest final text. `cancel` and `stop` are left out: they took answers back that somebody had no use for any
     more, at a moment that does not come again. A session ends where the range does, and there only.
 
+    Args:
+        run: name of the run.
+        profile: that judges every sentence, instead of the one that its session had.
+        model: what hears every sentence, beside that profile.
+
     Attributes:
         records: that are written, without the ends.
         left_out: commands that are not written.
         sessions: with a record that is written.
     """
 
-    def __init__(self, run: str, profile: str | None = None) -> None:
-        self._run, self._profile = run, profile
+    def __init__(self, run: str, profile: str | None = None, model: str | None = None) -> None:
+        self._run, self._profile, self._model = run, profile, model
+        self._profiles: dict[str, str] = {}
         self._latest: dict[str, str] = {}
         self._last: dict[str, float] = {}
         self.records = self.left_out = 0
@@ -119,7 +134,7 @@ class Replay:
             case AsrChunk():
                 if record.is_final and record.text.strip():
                     self._latest[session] = record.text.strip()
-                return structs.replace(record, profile=self._profile) if self._profile else record
+                return structs.replace(record, profile=self._profile_of(session, record))
             case Ask():
                 return record
             case Control(action="instant_query"):
@@ -127,47 +142,83 @@ class Replay:
                 return Ask(text=text, id=record.id, lang=record.lang) if text else None
         return None
 
+    def _profile_of(self, session: str, chunk: AsrChunk) -> str | None:
+        if self._model is None:
+            return self._profile or chunk.profile
+        if chunk.is_final and chunk.profile:
+            self._profiles[session] = chunk.profile
+        own = self._profile or self._profiles.get(session)
+        return f"{own}; model={self._model}" if own else f"model={self._model}"
+
     def ends(self) -> Iterator[Written]:
         """What closes each session."""
         for session, at in self._last.items():
             yield Written(replay_session(self._run, session), at, End())
 
 
-class Estimate:
-    """Counts what a replay would ask, by cutting and judging as the stages do with their default settings."""
+class _Speech:
+    """What an estimate knows of one session."""
 
-    def __init__(self, profile: str | None = None) -> None:
-        self._default: Profile = read_profile(profile, BALANCED)
-        self._open: defaultdict[str, Open] = defaultdict(Open)
-        self._profiles: dict[str, str] = {}
-        self._seen: set[tuple[str, str]] = set()
+    def __init__(self) -> None:
+        self.open = Open()
+        self.seen: set[str] = set()
+        self.said = ""
+        self.lang: str | None = None
+        self.profile: str | None = None
+        self.endpointing: Endpointing | None = None
+
+
+class Estimate:
+    """Counts what a replay would ask, by cutting and judging as the stages do.
+
+    Args:
+        rules: when sentences end, of the deployment.
+        profile: of sessions that name none, or only a part of one.
+        model: what hears questions where the profile names none.
+    """
+
+    def __init__(self, rules: Rules = DEFAULT_RULES, profile: Profile = BALANCED, model: str = "linear") -> None:
+        self._rules, self._profile, self._model = rules, profile, model
+        self._sessions: defaultdict[str, _Speech] = defaultdict(_Speech)
         self.finals = self.questions = 0
 
     def add(self, offset: int, written: Written) -> None:
         """Count a record."""
-        record, client_id = written.record, getattr(written.record, "id", None)
-        if isinstance(record, AsrChunk) and not record.is_final:
-            return
-        if client_id and (written.session, client_id) in self._seen:
-            return  # sent again
-        if client_id:
-            self._seen.add((written.session, client_id))
+        speech, record = self._sessions[written.session], written.record
+        client_id = getattr(record, "id", None)
+        is_interim = isinstance(record, AsrChunk) and not record.is_final
+        if client_id and not is_interim:
+            if client_id in speech.seen:
+                return  # sent again
+            speech.seen.add(client_id)
         match record:
             case AsrChunk():
-                self.finals += 1
-                speaker, segment = (None if v is None else str(v) for v in (record.speaker, record.segment_id))
-                heard = Heard(offset, record.text, written.at, speaker, record.lang, segment)
-                self._open[written.session], cuts = push(self._open[written.session], heard)
-                if record.profile:
-                    self._profiles[written.session] = record.profile
-                self._judge(cuts, self._profiles.get(written.session))
+                self._hear(speech, offset, written.at, record)
             case Ask():
+                self._judge(speech, *flush(speech.open))
                 self.questions += 1
             case End():
-                cuts = flush(self._open.pop(written.session, Open()))[1]
-                self._judge(cuts, self._profiles.pop(written.session, None))
+                self._judge(speech, *flush(speech.open))
+                del self._sessions[written.session]
 
-    def _judge(self, cuts: list[Cut], profile: str | None) -> None:
+    def _hear(self, speech: _Speech, offset: int, at: float, chunk: AsrChunk) -> None:
+        speech.endpointing = chunk.endpointing or speech.endpointing
+        if chunk.is_final:
+            self.finals += 1
+            speech.lang, speech.profile = chunk.lang or speech.lang, chunk.profile or speech.profile
+        elif not speech.open.fragments:
+            return
+        speaker, segment = (None if value is None else str(value) for value in (chunk.speaker, chunk.segment_id))
+        heard = Heard(offset, chunk.text, at, speaker, chunk.lang or speech.lang, segment)
+        hear = push if chunk.is_final else talk
+        self._judge(speech, *hear(speech.open, heard, rules_with(self._rules, speech.endpointing)))
+
+    def _judge(self, speech: _Speech, open_: Open, cuts: list[Cut]) -> None:
+        speech.open = open_
         for cut in cuts:
-            judged_by = read_profile(profile, self._default)
-            self.questions += detect(cut.text, lang=cut.lang, speaker=cut.speaker, profile=judged_by).is_question
+            profile = read_profile(speech.profile, self._profile)
+            verdict = detect(
+                cut.text, speech.said, lang=cut.lang, profile=profile, speaker=cut.speaker, model=self._model
+            )
+            self.questions += verdict.is_question
+            speech.said = cut.text if has_content(cut.text) else speech.said

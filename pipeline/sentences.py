@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+from msgspec.structs import asdict
+
 from pipeline import boundaries
 from pipeline.revisions import behind, revises
 from pipeline.unmarked import Ending, Join, ending, ending_before, has_marks, words_end
+from topics.messages import Endpointing
 
 _LOOK_AHEAD = 64  # characters beyond the length cap that may decide about a mark before it
 _MAX_HOLD = 10.0  # seconds behind a final chunk for which somebody who goes on speaking holds a sentence open
@@ -29,6 +32,15 @@ class Rules(NamedTuple):
 
 
 DEFAULT_RULES = Rules()
+
+
+def rules_with(rules: Rules, own: Endpointing | None) -> Rules:
+    """What holds in a session that asked for rules of its own.
+
+    >>> rules_with(DEFAULT_RULES, Endpointing(max_chars=80)).max_chars
+    80
+    """
+    return rules._replace(**{name: value for name, value in asdict(own).items() if value is not None} if own else {})
 
 
 class Heard(NamedTuple):

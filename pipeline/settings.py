@@ -48,6 +48,8 @@ class Settings:
     lane: Lane = _setting(Lane.LIVE, "live or bulk: the topics a stage works on")
     data_path: Path = _setting(Path("data"), "folder for the index and for what a worker remembers of itself")
     knowledge_path: Path = _setting(Path("knowledge"), "folder of documents that the local provider answers from")
+    knowledge_dense: bool = _setting(False, "find documents by meaning too, with the extra local-dense")
+    knowledge_dense_threads: int = _setting(1, "threads that read documents and questions for it")
     rag_provider: str = _setting(
         "local", "local, openai, context, dify, custom, serper, an installed one, or a chain: a,b"
     )
@@ -89,6 +91,10 @@ class Settings:
     provider_concurrency: int = _setting(0, "answers at once of each provider, all workers together; 0: no limit")
     provider_rate: int = _setting(0, "questions a minute to each provider, all workers together; 0: no limit")
     provider_tokens_per_hour: int = _setting(0, "tokens of each provider an hour, all workers together; 0: no limit")
+    provider_cost_per_hour: float = _setting(0.0, "money of each provider an hour, all workers together; 0: no limit")
+    provider_prices: str = _setting(
+        "", "openai=0.15/0.6,openai:MODEL=2.5/10,serper=0.001: a million tokens in/out, or a question"
+    )
     provider_live_share: float = _setting(0.8, "part of these limits that only the live lane may use, 0 to 1")
     memory_turns: int = _setting(3, "earlier questions of a session with their answers that go with a new one; 0: none")
     memory_seconds: float = _setting(900.0, "how far back a worker reads for these when it takes over a partition")
@@ -118,7 +124,7 @@ class Settings:
     database_url: str = _setting(
         "", "where results go instead, such as postgresql://user:password@host/name", secret=True
     )
-    stage_port: int = _setting(0, "port of a stage's /metrics, /health and /livez; 0: none")
+    stage_port: int = _setting(0, "port of a worker's /metrics, /health and /livez; 0: none, in `up` any")
     answers_pages: str = _setting("", "pages of answers workers elsewhere, http://host:port,…: /health shows providers")
 
     @classmethod
@@ -143,6 +149,7 @@ class Settings:
             "kafka_replication",
             "batch_max_concurrent",
             "batch_max_queue_size",
+            "knowledge_dense_threads",
         ):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name.upper()} must be at least 1.")
@@ -150,7 +157,7 @@ class Settings:
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigurationError(f"{name.upper()} must be above 0 seconds.")
         for name in (name for name in names if name.startswith(_FROM_ZERO)):
-            if not getattr(self, name) >= 0:
+            if not isinstance(getattr(self, name), str) and not getattr(self, name) >= 0:
                 raise ConfigurationError(f"{name.upper()} must be at least 0.")
         if self.provider_live_share > 1:
             raise ConfigurationError("PROVIDER_LIVE_SHARE must be at most 1.")

@@ -13,13 +13,16 @@ from topics.messages import AnswerRecord, Done, Ended, Verdict
 from topics.sources import Source
 
 Row = dict[str, Any]
+REDRIVEN = "redriven"  # status of a failure whose dead letter was sent again: what came of that counts instead
 _DETAILS = ("found", "provider", "sources", "usage", "timings")
+_ORIGINS = ("replay_of", "redrive_of")
 
 
 class Answered(NamedTuple):
     """One record of the bulk lane's answers with its place; `at` is its record time, seconds since 1970.
 
-    `replay_of` is the public id that it had live, where it comes of a replay.
+    `replay_of` is the public id that it had live, where it comes of a replay; `redrive_of` that of the failure whose
+    dead letter was sent again and led to it.
     """
 
     session: str
@@ -28,6 +31,7 @@ class Answered(NamedTuple):
     at: float
     record: AnswerRecord
     replay_of: str = ""
+    redrive_of: str = ""
 
 
 class Text(NamedTuple):
@@ -53,8 +57,9 @@ def row_of(answered: Answered) -> Row | None:
             status, told = "completed", {"question": None, "content": "", "error": "", "details": {}}
         case _:
             return None
-    if answered.replay_of:
-        told["details"]["replay_of"] = storable(answered.replay_of)
+    for name in _ORIGINS:
+        if origin := getattr(answered, name):
+            told["details"][name] = storable(origin)
     told |= {name: storable(told[name]) for name in ("question", "content", "error")}
     return {
         "session": storable(answered.session),
@@ -109,12 +114,30 @@ def settle(rows: Iterable[Row], known: Mapping[str, Known]) -> list[Row]:
     return settled
 
 
+def item_statuses(rows: Sequence[Row]) -> list[str | None]:
+    """`item_status` of all rows of a session, in the order of the log, where a failure was set aside.
+
+    >>> failure = {"status": REDRIVEN, "item": 0, "item_status": "failed", "source_char": 0}
+    >>> item_statuses([failure, {**failure, "status": "completed", "item_status": None}])
+    [None, 'completed']
+    """
+    ends = [at for at, row in enumerate(rows) if row["status"] != REDRIVEN and _may_complete(row)]
+    statuses: list[str | None] = [None] * len(rows)
+    if ends:
+        has_failed = any(row["status"] == "failed" for row in rows)
+        statuses[ends[0]] = "failed" if has_failed else rows[ends[0]]["status"]
+    return statuses
+
+
+def _may_complete(row: Row) -> bool:
+    return row["item_status"] is not None or (row["item"] is not None and row["source_char"] == 0)
+
+
 def answer_of(row: Row) -> dict[str, Any]:
     """One answer as clients read it."""
     details = row["details"]
     kept = {name: details.get(name) for name in ("found", "provider", "timings")}
-    if "replay_of" in details:
-        kept["replay_of"] = details["replay_of"]
+    kept |= {name: details[name] for name in _ORIGINS if name in details}
     at = f"{Source(row['source_offset'], row['source_char'])}"
     return {
         "status": row["status"],

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pipeline.batches import Task
 from pipeline.settings import Settings
 from storage.database import open_engine, told
+from storage.redriven import set_aside
 from storage.rows import Answered, Known, Row, Text, answer_of, events_json, items_of, row_of, settle, storable
 from storage.tables import METADATA, RESULTS, TASKS, TEXTS
 
@@ -43,14 +44,17 @@ class Store:
     def add(self, answered: Iterable[Answered]) -> set[str]:
         """Insert the results among some records of one partition, in their order; gives the runs that they are of.
 
-        What is there already stays as it is, so records may be read again.
+        What is there already stays as it is, so records may be read again; but a failure whose dead letter was sent
+        again gives its place to what came of that.
         """
-        rows = [row for row in map(row_of, answered) if row is not None]
+        records = list(answered)
+        rows = [row for row in map(row_of, records) if row is not None]
         with told(self.engine), self.engine.begin() as connection:
             if rows:
                 known = _known(connection, {row["session"] for row in rows})
                 connection.execute(self._insert(RESULTS).on_conflict_do_nothing(), settle(rows, known))
-        return {row["run"] for row in rows}
+            mended = set_aside(connection, records)
+        return {row["run"] for row in rows} | mended
 
     def add_texts(self, texts: Iterable[Text]) -> None:
         """Insert texts of items; what is there already stays as it is."""

@@ -98,3 +98,16 @@ async def run(batch: Batch, *words: str, typed: str = "") -> tuple[int, str, str
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
     out, err = await process.communicate(typed.encode())
     return process.returncode or 0, out.decode(), err.decode()
+
+
+async def eventually_created(http: httpx.AsyncClient, url: str, body: Any, headers: Any = None) -> str:
+    """The task's id, from a gateway that is just starting."""
+    async with asyncio.timeout(40):
+        while True:
+            try:
+                answer = await http.post(url, json=body, headers=headers)
+                if answer.status_code == 201:
+                    return str(answer.json()["task_id"])
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.1)

@@ -72,6 +72,15 @@ def redriven(headers: Iterable[Header]) -> bytes | None:
     return next((value for name, value in headers if name == REDRIVEN), None)
 
 
+def redrive_of(headers: Iterable[Header]) -> str:
+    """Public id of what failed and was sent again as this; empty for others.
+
+    >>> redrive_of([("rag-redriven", b"3:17 call-7/12.25")])
+    'call-7/12.25'
+    """
+    return (redriven(headers) or b"").partition(b" ")[2].decode("utf-8", "replace")
+
+
 def replay_of(headers: Iterable[Header], char: int) -> str:
     """Public id that a thing had live which comes of a replayed record and ends at its `char`; empty for others.
 

@@ -16,7 +16,8 @@ class TaskCreated(Record, tag="created", frozen=True, kw_only=True):
     """What was asked for.
 
     `total` is None as long as nobody knows, as with an upload or a replay. `request` is a digest of what was submitted
-    under an idempotency key. `origin` says where the items come from, in words.
+    under an idempotency key. `origin` says where the items come from, in words; `range` holds what was given of the
+    `pipeline.replays.Range` of a replay.
     """
 
     name: str
@@ -28,6 +29,7 @@ class TaskCreated(Record, tag="created", frozen=True, kw_only=True):
     request: str = ""
     origin: str = "texts"
     principal: str = ""
+    range: dict[str, Any] = {}
 
 
 class TaskPublishing(Record, tag="publishing", frozen=True, kw_only=True):

@@ -1,13 +1,10 @@
-"""What a fake answers: a reply with at most some faults, chosen by the question, a script or a named fault."""
+"""What a fake answers: a reply with at most some faults, and the faults that have a name."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
-
-from pipeline.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,7 @@ class Reply:
     kind: str = ""  # Dify: chatbot (default), chatflow, agent, new-agent; custom: sse (default), ndjson, text, json
     body: dict[str, Any] | None = None  # Serper, custom json: the whole answer instead of ours
     content_type: str = ""  # instead of the usual one
+    wire: str = ""  # the whole body as it is, instead of all that; such as a sample of `recordings.py`
 
     def words(self) -> list[str]:
         """The pieces in which it is sent; joined they are the text."""
@@ -59,55 +57,3 @@ FAULTS: Mapping[str, Reply] = {
     "ping": Reply(silence_after=3, silence=3.0, ping=0.5),
     "silence": Reply(silence_after=3, silence=30.0),
 }
-_NAMED = re.compile(r"fault:([\w-]+)")
-
-
-def choose(replies: Mapping[str, Sequence[Reply]], question: str, call: int) -> Reply:
-    """The reply to the nth call with a question.
-
-    `fault:NAME` in the question asks for that fault. Else the longest key that occurs in the question wins, `*` is any
-    question; the nth call gets the nth reply, later calls the last one.
-
-    >>> choose({"*": [Reply("a")], "tax": [Reply("b"), Reply("c")]}, "the tax?", 5).text
-    'c'
-    >>> choose({}, "fault:429 and the tax?", 1).status
-    429
-    """
-    named = _NAMED.search(question)
-    if named and named[1] in FAULTS:
-        return FAULTS[named[1]]
-    keys = sorted((key for key in replies if key in question), key=len)
-    fitting = replies[keys[-1]] if keys else replies.get("*", [Reply()])
-    return fitting[min(call, len(fitting)) - 1]
-
-
-def read_script(script: Any) -> dict[str, list[Reply]]:
-    """Replies by key, out of a script's JSON: `{"replies": {"tax": ["429", {"text": "Nineteen percent."}]}}`.
-
-    Raises:
-        ConfigurationError: it is not of this form, or names a fault or a field that there is not.
-    """
-    try:
-        return {key: [_reply(given) for given in replies] for key, replies in script["replies"].items()}
-    except (KeyError, TypeError, AttributeError) as exc:
-        wanted = '{"replies": {"part of a question, or *": ["name of a fault" or an object, …]}}'
-        raise ConfigurationError(f"A script of the fakes must look like {wanted}; this one does not: {exc}.") from exc
-
-
-def _reply(given: Any) -> Reply:
-    if isinstance(given, str):
-        return named_fault(given)
-    if unknown := given.keys() - {known.name for known in fields(Reply)}:
-        raise ConfigurationError(f"A reply of the fakes has no {', '.join(sorted(unknown))}.")
-    return Reply(**given)
-
-
-def named_fault(name: str) -> Reply:
-    """The reply of a fault.
-
-    Raises:
-        ConfigurationError: there is no such fault; lists those that there are.
-    """
-    if name not in FAULTS:
-        raise ConfigurationError(f"There is no fault {name!r}; there are {', '.join(FAULTS)}.")
-    return FAULTS[name]

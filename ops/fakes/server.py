@@ -1,6 +1,6 @@
 """The fakes as one ASGI application: every provider by its own paths; it fails where told to and remembers.
 
-`GET /requests` shows what came, `PUT /script` replaces the script (see `replies.read_script`) and forgets the calls.
+`GET /requests` shows what came, `PUT /script` replaces the script (see `scripts.read_script`) and forgets the calls.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ops.fakes.custom import Custom
 from ops.fakes.dialect import Call, Dialect
 from ops.fakes.dify import Dify
 from ops.fakes.openai import ChatCompletions, Responses
-from ops.fakes.replies import Reply, choose, read_script
+from ops.fakes.replies import Reply
+from ops.fakes.scripts import choose, read_script
 from ops.fakes.serper import Serper
 from ops.ports import listen
 from pipeline.errors import ConfigurationError
@@ -35,6 +36,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "/search": Serper(),
     "/custom": Custom(),
 }
+CUT = 61  # bytes of a recording that are sent at once
 # What a client may look at for free, to see whether we are there.
 HEALTH: Mapping[str, Any] = {
     "/models": {"object": "list", "data": [{"id": "scripted", "object": "model"}]},
@@ -64,7 +66,18 @@ class Broken(Exception):
 class Fakes:
     """The application; `requests` grows with every question, `stops` with every answer that a client gave up."""
 
-    def __init__(self, replies: Mapping[str, Sequence[Reply]] | None = None) -> None:
+    def __init__(
+        self,
+        replies: Mapping[str, Sequence[Reply]] | None = None,
+        dialects: Mapping[str, Dialect] = DIALECTS,
+    ) -> None:
+        """Begin with nothing asked.
+
+        Args:
+            replies: by a part of the question, as `scripts.choose` takes them.
+            dialects: who speaks, by the end of the path.
+        """
+        self._dialects = dialects
         self.replies: dict[str, Sequence[Reply]] = dict(replies or {"*": [Reply()]})
         self.requests: list[Request] = []
         self.stops: list[str] = []
@@ -81,7 +94,7 @@ class Fakes:
         if scope["type"] != "http":
             return
         method, path = scope["method"], scope["path"]
-        dialect = next((spoken for tail, spoken in DIALECTS.items() if path.endswith(tail)), None)
+        dialect = next((spoken for tail, spoken in self._dialects.items() if path.endswith(tail)), None)
         if method == "POST" and dialect is not None:
             await self._complete(dialect, scope, receive, send)
         elif method == "POST" and path.endswith("/stop"):
@@ -155,6 +168,9 @@ class Fakes:
             await respond(send, reply.status, dialect.error(reply), reply.headers)
             request.outcome = "failed"
             return
+        if reply.wire:
+            await self._replay(request, reply, send)
+            return
         if not dialect.streams(call):
             await respond(send, 200, dialect.whole(call), reply.headers)
             request.outcome, request.sent = "answered", len(call.words)
@@ -165,6 +181,17 @@ class Fakes:
             await send({"type": "http.response.body", "body": data.encode(), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         request.outcome = "answered" if reply.stop_after is None and reply.error_after is None else "failed"
+
+    async def _replay(self, request: Request, reply: Reply, send: Send) -> None:
+        """Send a body as it is, cut anywhere, as networks do."""
+        headers = {"content-type": reply.content_type or "text/event-stream", **reply.headers}
+        await send({"type": "http.response.start", "status": 200, "headers": encoded(headers)})
+        body = reply.wire.encode()
+        for at in range(0, len(body), CUT):
+            await asyncio.sleep(reply.delay)
+            await send({"type": "http.response.body", "body": body[at : at + CUT], "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        request.outcome = "answered"
 
 
 async def streamed(dialect: Dialect, request: Request, call: Call) -> AsyncIterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigurationError
@@ -15,13 +15,16 @@ from pipeline.providers.chain import Chain
 from pipeline.providers.custom import CustomProvider, Form
 from pipeline.providers.dify import DifyProvider
 from pipeline.providers.guard import Guarded, Policy
-from pipeline.providers.indexing import build_index
+from pipeline.providers.index import KnowledgeIndex
 from pipeline.providers.local import LocalProvider
 from pipeline.providers.openai import Model, OpenAIProvider
+from pipeline.providers.opening import index_path, open_knowledge, update_knowledge
 from pipeline.providers.paths import Paths
+from pipeline.providers.prices import Prices
 from pipeline.providers.prompts import INSTRUCTIONS
 from pipeline.providers.routing import ROUTINGS, Searching
 from pipeline.providers.serper import SerperProvider
+from pipeline.secrets import redacted
 from pipeline.settings import Settings
 from topics.catalog import Lane
 
@@ -29,41 +32,42 @@ log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "realtime_rag.providers"
 
-
-def index_path(settings: Settings) -> Path:
-    """Folder of the knowledge index."""
-    return settings.data_path / "index"
+Known = dict[str, Guarded]  # by name: breaker, limits and budgets are one provider's, whoever asks it
 
 
-async def open_provider(settings: Settings) -> Guarded | Chain | Searching:
+async def open_provider(settings: Settings, known: Known | None = None) -> Guarded | Chain | Searching:
     """The provider of the settings, ready to be asked: the index of `local` is brought up to date first, in a thread.
+
+    Args:
+        settings: who it is, and how to reach it.
+        known: those that this process has already; they are used again, and new ones are added.
 
     Raises:
         ConfigurationError: as `build_provider`, and where the knowledge cannot be read.
     """
     if LocalProvider.name in names_of(settings):
-        report = await asyncio.to_thread(build_index, settings.knowledge_path, index_path(settings))
+        report = await asyncio.to_thread(update_knowledge, settings)
         for skipped in report.skipped:
             log.warning("Knowledge without %s: %s.", skipped.name, skipped.reason)
-    return build_provider(settings)
+    return build_provider(settings, known)
 
 
-def build_provider(settings: Settings) -> Guarded | Chain | Searching:
+def build_provider(settings: Settings, known: Known | None = None) -> Guarded | Chain | Searching:
     """The provider of the settings; no connection is opened, and for `local` the index has to be there.
 
     Raises:
         ConfigurationError: an unknown name (the message lists the known ones), a missing key (it names the variable),
             an unusable address, no index, or an installed provider that cannot be loaded.
     """
-    guarded = [Guarded(_provider(name, settings), _policy(name, settings)) for name in names_of(settings)]
+    known = {} if known is None else known
+    guarded = [_guarded(name, settings, known) for name in names_of(settings)]
     provider = guarded[0] if len(guarded) == 1 else Chain(guarded)
     if not settings.search_provider or SerperProvider.name in names_of(settings):
         return provider
     routing = settings.search_routing.strip().lower()
     if routing not in ROUTINGS:
         raise ConfigurationError(f"SEARCH_ROUTING={settings.search_routing!r} is not one of {', '.join(ROUTINGS)}.")
-    search = _search_name(settings)
-    return Searching(provider, Guarded(_provider(search, settings), _policy(search, settings)), routing)
+    return Searching(provider, _guarded(_search_name(settings), settings, known), routing)
 
 
 def names_of(settings: Settings) -> list[str]:
@@ -88,6 +92,13 @@ def _search_name(settings: Settings) -> str:
     return name
 
 
+def _guarded(name: str, settings: Settings, known: Known) -> Guarded:
+    if name not in known:
+        clean = partial(redacted, settings)
+        known[name] = Guarded(_provider(name, settings), _policy(name, settings), clean=clean)
+    return known[name]
+
+
 def _provider(name: str, settings: Settings) -> Provider:
     if name in _OURS:
         return _OURS[name](settings)
@@ -100,18 +111,32 @@ def _provider(name: str, settings: Settings) -> Provider:
 
 def _policy(name: str, settings: Settings) -> Policy:
     """Limits as the settings divide them between the lanes; what runs in our own process has none."""
+    prices = Prices.read(settings.provider_prices).get(name, Prices())
     if name == LocalProvider.name:
         return Policy(breaker=0, counts=False)
+    if settings.provider_cost_per_hour and not prices and name in _SILENT:
+        raise ConfigurationError(f"PROVIDER_COST_PER_HOUR needs a price of {name}: {_SILENT[name]}")
     share = settings.provider_live_share if settings.lane is Lane.LIVE else 1 - settings.provider_live_share
     return Policy(
         breaker=settings.provider_breaker_failures,
         concurrency=_part(settings.provider_concurrency, share),
         rate=_part(settings.provider_rate, share),
         tokens=_part(settings.provider_tokens_per_hour, share),
+        cost=settings.provider_cost_per_hour * share,
         first_piece=settings.provider_first_piece,
         total=settings.provider_deadline,
         counts=name != SerperProvider.name,
+        prices=prices,
+        model={"openai": settings.openai_model, "context": settings.context_model}.get(name, ""),
     )
+
+
+# Those who never say what an answer cost, and how to say it for them.
+_SILENT = {
+    "openai": "PROVIDER_PRICES=openai=INPUT/OUTPUT, money for a million tokens.",
+    "context": "PROVIDER_PRICES=context=INPUT/OUTPUT, money for a million tokens.",
+    "serper": "PROVIDER_PRICES=serper=PRICE, money for a search.",
+}
 
 
 def _part(limit: int, share: float) -> int:
@@ -119,7 +144,7 @@ def _part(limit: int, share: float) -> int:
 
 
 def _local(settings: Settings) -> Provider:
-    return LocalProvider(index_path(settings))
+    return LocalProvider(open_knowledge(settings))
 
 
 def _openai(settings: Settings) -> Provider:
@@ -218,10 +243,9 @@ def _required(value: str, variable: str, provider: str) -> str:
     return value.strip()
 
 
-def _existing_index(settings: Settings) -> Path | None:
+def _existing_index(settings: Settings) -> KnowledgeIndex | None:
     """The index, if `realtime-rag index` was run: whoever made one wants its passages in the answers."""
-    folder = index_path(settings)
-    return folder if folder.is_dir() else None
+    return open_knowledge(settings) if index_path(settings).is_dir() else None
 
 
 def _load(point: EntryPoint, settings: Settings) -> Provider:

@@ -92,7 +92,8 @@ class CustomProvider(Provider):
                 async for text in texts:
                     yield _Bare(text=text)
         else:
-            raise self._server.failed(f"answered with {reading.media or 'no content type'}.", MalformedStream)
+            media = self._server.clean(reading.media) or "no content type"
+            raise self._server.failed(f"answered with {media}.", MalformedStream)
 
     async def _lines(self, reading: Reading) -> AsyncGenerator[Mapping[str, Any], None]:
         """An object a line, or one object over all lines, as pretty printers write it."""

@@ -70,9 +70,8 @@ class DifyProvider(Provider):
     async def _ask(self, asked: Asked, thread: str) -> AsyncGenerator[Item, None]:
         wait = seconds(asked.options.get("timeout"), self._timeout)
         answer, body = DifyAnswer(), self._body(asked, thread)
-        events = self._server.events("/chat-messages", body, Deadlines(wait, wait))
         try:
-            async with aclosing(events):
+            async with self._server.events("/chat-messages", body, Deadlines(wait, wait)) as events:
                 async for data in events:
                     if (item := answer.take(self._server.parsed(data))) is not None:
                         yield item

@@ -10,15 +10,16 @@ from pipeline.providers.index import Hit
 from pipeline.providers.units import Unit
 from pipeline.providers.words import terms, width
 
-# What is read out or shown beside a live conversation; more is not read.
-ANSWER_WIDTH = 960
-# One quote alone is no longer than this, so that a second place has its room.
-QUOTE_WIDTH = 640
+# What is read out or shown beside a live conversation, about 200 words; more is not read.
+ANSWER_WIDTH = 1_200
+# Stretches are compared at this width, so that others have their room; what is left over in the end widens them.
+QUOTE_WIDTH = 360
 # How many passages are looked into, and how many of them are quoted at most.
 LOOKED_INTO, QUOTED = 4, 3
 # A further passage is quoted when it is about as good as the first one.
 WORTH_QUOTING = 0.7
 
+_PLACED = 2.0  # how much the place of a passage counts beside the words that its stretch holds, 0 to 1
 _HEADED = 0.3  # every stretch below a heading is about what the heading says
 _OFTEN = 0.3  # a word that comes again says little new
 _START = 0.1  # sections begin with what they are about
@@ -68,7 +69,7 @@ def extracts(hits: Sequence[Hit], weights: Mapping[str, float], limit: int = ANS
 
     `weights` are the question's terms with their rarity, as the index gives them.
     """
-    looked = [best(hit, weights, limit) for hit in hits[:LOOKED_INTO]]
+    looked = [_best(hit, weights, min(limit, QUOTE_WIDTH)) for hit in hits[:LOOKED_INTO]]
     ranked = sorted(looked, key=lambda extract: -extract.score)
     chosen: list[Extract] = []
     left = limit
@@ -78,12 +79,13 @@ def extracts(hits: Sequence[Hit], weights: Mapping[str, float], limit: int = ANS
         if not chosen or (size <= left and not again and extract.score >= WORTH_QUOTING * chosen[0].score):
             chosen.append(extract)
             left -= size
-    return chosen[:QUOTED]
+        if len(chosen) == QUOTED:
+            break
+    return _widened(chosen, left)
 
 
-def best(hit: Hit, weights: Mapping[str, float], limit: int = QUOTE_WIDTH) -> Extract:
+def _best(hit: Hit, weights: Mapping[str, float], limit: int) -> Extract:
     """The stretch of a passage that answers best; words of its headings are answered by every stretch of it."""
-    limit = min(limit, QUOTE_WIDTH)
     units = hit.passage.units
     above = set(terms(f"{hit.passage.title} {hit.passage.heading}"))
     worth = {term: weight * (_HEADED if term in above else 1.0) for term, weight in weights.items()}
@@ -101,7 +103,35 @@ def best(hit: Hit, weights: Mapping[str, float], limit: int = QUOTE_WIDTH) -> Ex
     shown = above.union(*(own | lead for own, lead in held[low:high]))
     told = sum(weight for term, weight in weights.items() if term in shown) / (sum(weights.values()) or 1)
     low, high = _without_questions(units, low, high)
-    return Extract(hit, tuple(units[low:high]), hit.score * (0.5 + told))
+    return Extract(hit, tuple(units[low:high]), hit.score * (_PLACED + told))
+
+
+def _widened(chosen: Sequence[Extract], room: int) -> list[Extract]:
+    """More of the passages around the stretches, as far as there is room: of the best one first."""
+    widened = []
+    for extract in chosen:
+        wider = _wider(extract, room + width(extract.text))
+        room -= width(wider.text) - width(extract.text)
+        widened.append(wider)
+    return widened
+
+
+def _wider(extract: Extract, limit: int) -> Extract:
+    """While it fits and up to a question: to the end of the passage, then to its beginning; amid a list there first."""
+    units = extract.hit.passage.units
+    low = units.index(extract.units[0])
+    high = low + len(extract.units)
+    while True:
+        steps = [(low, high + 1, high), (low - 1, high, low - 1)]
+        for low_then, high_then, unit in reversed(steps) if _amid_list(units, low) else steps:
+            if not 0 <= unit < len(units) or _asks(units[unit]):
+                continue
+            wider = Extract(extract.hit, tuple(units[low_then:high_then]), extract.score)
+            if width(wider.text) <= limit:
+                extract, low, high = wider, low_then, high_then
+                break
+        else:
+            return extract
 
 
 def _match(unit: Unit, own: set[str], lead: set[str], worth: Mapping[str, float]) -> float:
@@ -133,6 +163,10 @@ def _opening(units: Sequence[Unit], low: int) -> float:
     first_item = units[low].kind == "item" and (low == 0 or units[low - 1].kind != "item")
     introduces = low + 1 < len(units) and units[low + 1].lead == units[low].text
     return _START * (low == 0) + _STEPS * (first_item or introduces)
+
+
+def _amid_list(units: Sequence[Unit], low: int) -> bool:
+    return low > 0 and units[low].kind == units[low - 1].kind == "item"
 
 
 def _without_questions(units: Sequence[Unit], low: int, high: int) -> tuple[int, int]:

@@ -83,8 +83,11 @@ class Server:
             await self._check(response)
             yield Reading(response, deadlines, self._late)
 
-    async def events(self, path: str, payload: Mapping[str, Any], deadlines: Deadlines) -> AsyncGenerator[bytes, None]:
-        """POST and yield the data of each event that has any; closing the generator closes the connection.
+    @asynccontextmanager
+    async def events(
+        self, path: str, payload: Mapping[str, Any], deadlines: Deadlines
+    ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """POST and hand out the data of each event that has any; leaving closes the connection.
 
         Raises:
             ProviderError: as `asking`.
@@ -92,8 +95,7 @@ class Server:
         async with self.asking(path, payload, deadlines) as reading, aclosing(reading.events()) as events:
             if reading.media != "text/event-stream":
                 raise self.failed("did not answer with a stream of events: is the address right?", MalformedStream)
-            async for data in events:
-                yield data
+            yield events
 
     async def whole(self, path: str, payload: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """POST and read the one object that is the answer.
@@ -198,7 +200,7 @@ class Server:
     def clean(self, text: str) -> str:
         """A server's own words, fit for a log or a client: one short line, without the key."""
         line = " ".join(text.split())
-        return (line.replace(self._key, "***") if self._key else line)[:_SHOWN]
+        return (re.sub(re.escape(self._key), "***", line, flags=re.IGNORECASE) if self._key else line)[:_SHOWN]
 
     def failed(self, message: str, kind: type[ProviderError], *, retryable: bool | None = None) -> ProviderError:
         """An error that begins with who failed."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import tantivy
 
 from pipeline.errors import ConfigurationError
 from pipeline.providers.files import KnowledgeFile, Skipped, knowledge_files, nothing_readable, read
-from pipeline.providers.index import index_home, index_schema
+from pipeline.providers.index_folder import Entry, Manifest, index_home, index_schema, read_manifest, store_manifest
 from pipeline.providers.knowledge import Passage
 from pipeline.providers.units import Unreadable
 from pipeline.providers.words import terms
 
+if TYPE_CHECKING:  # it needs numpy, which the extra local-dense brings
+    from pipeline.providers.dense import Encoder
+
+log = logging.getLogger(__name__)
+
 _WRITER_BYTES = 15_000_000  # the least that tantivy accepts; documents of one folder need no more
 _LOCK_RETRY = 0.05
+_AROUND = 3  # passages before and after; a page of help has no more, and a book is not one subject
+_COMMIT_EVERY = 20.0  # seconds; vectors of a large folder take many minutes, and a run that is stopped keeps its work
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +42,13 @@ class IndexReport:
     skipped: tuple[Skipped, ...] = ()
 
 
-class _Entry(msgspec.Struct, frozen=True):
-    """What is in the index of a file: how many passages, or why there are none."""
-
-    digest: str
-    passages: int
-    unreadable: str = ""
-
-
-_Manifest = Mapping[str, _Entry]
-
-
-def build_index(knowledge: Path, index: Path, wait: float = 30.0) -> IndexReport:
+def build_index(knowledge: Path, index: Path, encoder: Encoder | None = None, wait: float = 30.0) -> IndexReport:
     """Bring the index up to date with the knowledge folder (or single file); only changed files are read into it.
 
     Args:
         knowledge: folder of documents, or one document.
         index: folder of the index; it is made when it is missing, and may be deleted at any time.
+        encoder: makes vectors of the passages; files that have none of it are read again.
         wait: seconds to wait while another process writes the same index.
 
     Raises:
@@ -60,7 +57,7 @@ def build_index(knowledge: Path, index: Path, wait: float = 30.0) -> IndexReport
     started = time.monotonic()
     files, skipped = knowledge_files(knowledge)
     try:
-        before, entries = _update(files, index, started + wait)
+        before, entries = _update(files, index, encoder, started + wait)
     except OSError as exc:
         raise ConfigurationError(
             f"The index in {index} cannot be written ({exc.strerror or exc}): see DATA_PATH."
@@ -71,21 +68,21 @@ def build_index(knowledge: Path, index: Path, wait: float = 30.0) -> IndexReport
     return _report(before, entries, skipped, time.monotonic() - started)
 
 
-def _update(files: list[KnowledgeFile], index: Path, deadline: float) -> tuple[_Manifest, _Manifest]:
+def _update(
+    files: list[KnowledgeFile], index: Path, encoder: Encoder | None, deadline: float
+) -> tuple[Manifest, Manifest]:
     """What was in the index, and what is in it now."""
-    now = {file.name: file.digest for file in files}
     opened = _open_or_create(index)
-    before = _manifest(index)
-    if {name: entry.digest for name, entry in before.items()} == now:
+    before = read_manifest(index)
+    names = {file.name for file in files}
+    if before.keys() == names and all(before[file.name].holds(file, encoder) for file in files):
         return before, before
     with _writer(opened, index, deadline) as writer:
-        before = _manifest(index)  # whoever held the lock before us may have done the work
-        entries = _write(writer, files, before, now)
-        _store_manifest(index, entries)
-    return before, entries
+        before = read_manifest(index)  # whoever held the lock before us may have done the work
+        return before, _write(writer, index, files, before, encoder)
 
 
-def _report(before: _Manifest, entries: _Manifest, skipped: list[Skipped], seconds: float) -> IndexReport:
+def _report(before: Manifest, entries: Manifest, skipped: list[Skipped], seconds: float) -> IndexReport:
     readable = {name for name, entry in entries.items() if not entry.unreadable}
     known = {name for name in readable & before.keys() if before[name].digest == entries[name].digest}
     return IndexReport(
@@ -128,47 +125,59 @@ def _writer(opened: tantivy.Index, index: Path, deadline: float) -> tantivy.Inde
 
 
 def _write(
-    writer: tantivy.IndexWriter, files: list[KnowledgeFile], before: _Manifest, now: Mapping[str, str]
-) -> dict[str, _Entry]:
+    writer: tantivy.IndexWriter, index: Path, files: list[KnowledgeFile], before: Manifest, encoder: Encoder | None
+) -> Manifest:
     """Put changed files in place of what was there of them; a run that died before its manifest repeats this."""
-    entries = {name: entry for name, entry in before.items() if entry.digest == now.get(name)}
-    for name in (before.keys() | now.keys()) - entries.keys():
+    names = {file.name for file in files}
+    entries = {name: entry for name, entry in before.items() if name in names}
+    for name in before.keys() - names:
         writer.delete_documents_by_term("file", name)
-    for file in files:
-        if file.name not in entries:
-            entries[file.name] = _add(writer, file)
-    writer.commit()
+    changed = [file for file in files if file.name not in entries or not entries[file.name].holds(file, encoder)]
+    if encoder and changed:
+        log.info("Reading %d documents for their meaning: this takes 0.1 s a passage.", len(changed))
+    committed = time.monotonic()
+    for file in changed:
+        writer.delete_documents_by_term("file", file.name)
+        entries[file.name] = _add(writer, file, encoder)
+        if time.monotonic() - committed > _COMMIT_EVERY:
+            _commit(writer, index, entries)
+            committed = time.monotonic()
+    _commit(writer, index, entries)
     return entries
 
 
-def _add(writer: tantivy.IndexWriter, file: KnowledgeFile) -> _Entry:
+def _add(writer: tantivy.IndexWriter, file: KnowledgeFile, encoder: Encoder | None) -> Entry:
+    by = encoder.name if encoder else ""
     try:
         found = read(file)
     except Unreadable as exc:
-        return _Entry(file.digest, 0, str(exc))
-    for passage in found:
-        writer.add_document(_document(passage))
-    return _Entry(file.digest, len(found))
+        return Entry(file.digest, 0, str(exc), by)
+    said = [" ".join(terms(passage.text)) for passage in found]
+    for at, (passage, vector) in enumerate(zip(found, _vectors(found, encoder), strict=True)):
+        around = said[max(at - _AROUND, 0) : at + _AROUND + 1]
+        writer.add_document(_document(passage, said[at], " ".join(around), vector))
+    return Entry(file.digest, len(found), encoder=by)
 
 
-def _document(passage: Passage) -> tantivy.Document:
+def _vectors(found: list[Passage], encoder: Encoder | None) -> list[bytes]:
+    if encoder is None:
+        return [b""] * len(found)
+    from pipeline.providers.dense import packed
+
+    return [packed(row) for row in encoder.passages(found)]
+
+
+def _document(passage: Passage, body: str, around: str, vector: bytes) -> tantivy.Document:
     return tantivy.Document(
         file=passage.file,
         heading=" ".join(terms(f"{passage.title} {passage.heading}")),
-        body=" ".join(terms(passage.text)),
+        body=body,
+        around=around,
         passage=msgspec.json.encode(passage),
+        vector=vector,
     )
 
 
-def _manifest(index: Path) -> dict[str, _Entry]:
-    try:
-        return msgspec.json.decode((index_home(index) / "files.json").read_bytes(), type=dict[str, _Entry])
-    except (FileNotFoundError, msgspec.DecodeError):
-        return {}
-
-
-def _store_manifest(index: Path, entries: _Manifest) -> None:
-    path = index_home(index) / "files.json"
-    written = path.with_suffix(f".{os.getpid()}")
-    written.write_bytes(msgspec.json.encode(entries))
-    written.replace(path)
+def _commit(writer: tantivy.IndexWriter, index: Path, entries: Manifest) -> None:
+    writer.commit()
+    store_manifest(index, entries)

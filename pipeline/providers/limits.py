@@ -1,4 +1,4 @@
-"""How much of a provider one worker may use: answers at once, questions a minute, tokens an hour.
+"""How much of a provider one worker may use: answers at once, questions a minute, tokens and money an hour.
 
 The limits are those of the whole installation. A worker takes the share of its lane, as the settings divide them, times
 the share of the lane's partitions that it has: so workers need not talk to each other; a rebalance moves the shares.
@@ -61,35 +61,42 @@ class Limits:
 
 
 class Budget:
-    """Tokens of the last hour; times are seconds of any clock that only grows.
+    """What was used in the last hour, tokens or money; times are seconds of any clock that only grows.
 
     >>> budget = Budget(100)
     >>> budget.spend(60, now=0.0), budget.spend(50, now=10.0), budget.wait(now=20.0), budget.wait(now=3600.5)
     (None, None, 3580.0, 0.0)
     """
 
-    def __init__(self, limit: int) -> None:
-        """Args: limit: tokens an hour; 0: none."""
+    def __init__(self, limit: float) -> None:
+        """Args: limit: of an hour; 0: none."""
         self.limit = limit
         self.share = 1.0
-        self.spent = 0
-        self._entries: deque[tuple[float, int]] = deque()
+        self.spent = 0.0
+        self._entries: deque[tuple[float, float]] = deque()
 
-    def spend(self, tokens: int, now: float) -> None:
-        """Count what an answer used."""
-        if self.limit:
-            self._entries.append((now, tokens))
-            self.spent += tokens
+    def spend(self, amount: float, now: float) -> None:
+        """Count what an answer used; without a limit too, for the figures."""
+        if amount:
+            self._forget(now)
+            last = self._entries.pop() if self._entries and now - self._entries[-1][0] < 1.0 else (now, 0.0)
+            self._entries.append((last[0], last[1] + amount))
+            self.spent += amount
 
     def wait(self, now: float) -> float:
         """Seconds until there is something left; 0: there is."""
-        while self._entries and self._entries[0][0] <= now - HOUR:
-            self.spent -= self._entries.popleft()[1]
+        self._forget(now)
         if not self.limit or self.spent < self.limit * self.share:
             return 0.0
         over = self.spent - self.limit * self.share
-        for at, tokens in self._entries:
-            over -= tokens
+        for at, amount in self._entries:
+            over -= amount
             if over < 0:
                 return at + HOUR - now
         return HOUR
+
+    def _forget(self, now: float) -> None:
+        while self._entries and self._entries[0][0] <= now - HOUR:
+            self.spent -= self._entries.popleft()[1]
+        if not self._entries:
+            self.spent = 0.0  # sums of money do not come out even

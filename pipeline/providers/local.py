@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from pathlib import Path
 from typing import Any
 
 from pipeline.providers.base import Asked, Delta, End, Provider
-from pipeline.providers.extracts import Extract, best, extracts
+from pipeline.providers.extracts import Extract, extracts
 from pipeline.providers.index import Hit, KnowledgeIndex
 from pipeline.providers.knowledge import place
 from pipeline.providers.prompts import looked_for
 from pipeline.providers.words import language
 
+SHOWN_WIDTH = 640  # columns of each passage that a search shows
 NOT_FOUND = {
     "zh": "没有找到答案：知识库里没有与这个问题相关的内容。",
     "en": "No answer found: the knowledge holds nothing about this question.",
@@ -24,18 +24,14 @@ class LocalProvider(Provider):
 
     name = "local"
 
-    def __init__(self, index: Path) -> None:
-        """Open the index that `build_index` made in this folder.
-
-        Raises:
-            ConfigurationError: there is no index.
-        """
-        self._index = KnowledgeIndex(index)
+    def __init__(self, index: KnowledgeIndex) -> None:
+        """Take the index of the folder."""
+        self._index = index
 
     async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
-        """Yield the quotes sentence by sentence, then a line for each citation; a search takes some ms, inline."""
+        """Yield the quotes sentence by sentence, then a line for each citation."""
         question = looked_for(asked)
-        hits = relevant(self._index.search(question))
+        hits = relevant(await self._index.find(question))
         found = extracts(hits, self._index.weights(question))
         if not found:
             yield Delta(NOT_FOUND[asked.lang if asked.lang in NOT_FOUND else language(asked.text)])
@@ -55,7 +51,7 @@ class LocalProvider(Provider):
 
 
 def relevant(hits: Sequence[Hit]) -> list[Hit]:
-    """Hits that are about the question and do not share words with it by accident.
+    """Hits that are about the question: they mean the same, or share words with it, and not by accident.
 
     Most of a short question must be there. A long one is half politeness and detail, so some rare words together are
     enough. Set by hand on two document sets, with 27 spoken questions about them and 21 about something else.
@@ -64,6 +60,8 @@ def relevant(hits: Sequence[Hit]) -> list[Hit]:
 
 
 def _is_about(hit: Hit) -> bool:
+    if hit.near:
+        return True
     if hit.matched >= 3 and hit.weight >= 1.7 and hit.coverage >= 0.25:
         return True
     if hit.matched >= 2 and hit.headed >= 0.35 and hit.weight + hit.headed >= 1.0 and hit.coverage >= 0.15:
@@ -78,8 +76,9 @@ def look_up(index: KnowledgeIndex, question: str, limit: int) -> list[dict[str, 
     """
     weights = index.weights(question)
     return [
-        source(n, best(hit, weights)) | {"answers": _is_about(hit)}
+        source(n, extract) | {"answers": _is_about(hit)}
         for n, hit in enumerate(index.search(question, limit), start=1)
+        for extract in extracts([hit], weights, SHOWN_WIDTH)
     ]
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pipeline.providers.base import Asked, Delta, End, Provider
@@ -18,7 +16,7 @@ from pipeline.providers.local import relevant, source
 from pipeline.providers.prompts import INSTRUCTIONS, looked_for, messages
 from pipeline.providers.reading import Deadlines
 from pipeline.providers.responses import ResponsesAnswer
-from pipeline.providers.usage import usage_of
+from pipeline.providers.usage import estimated, usage_of
 
 PASSAGES_WIDTH = 3_000  # columns of knowledge that go with a question
 
@@ -51,7 +49,7 @@ class OpenAIProvider(Provider):
         base_url: str,
         timeout: float,
         model: Model,
-        index: Path | None = None,
+        index: KnowledgeIndex | None = None,
     ) -> None:
         """Prepare the connection pool; nothing is opened yet.
 
@@ -62,7 +60,7 @@ class OpenAIProvider(Provider):
             base_url: address of the server, with or without `/v1`.
             timeout: seconds until the first event, and between two.
             model: which model, with what instructions, by which of the two protocols.
-            index: folder of the knowledge index, if its passages shall go along.
+            index: the knowledge index, if its passages shall go along.
 
         Raises:
             ConfigurationError: an address or a key that cannot be used, or no index in the folder.
@@ -72,14 +70,15 @@ class OpenAIProvider(Provider):
         names = Names.of(setting)
         self._server = Server(name, versioned_base(base_url, names.url, self._answer.path), key, names)
         self._model, self._timeout = model, timeout
-        self._index = KnowledgeIndex(index) if index else None
+        self._index = index
 
     async def stream(self, asked: Asked) -> AsyncGenerator[Delta | End, None]:
         """Yield the model's text as it comes, then sources and what the server says was used."""
-        sources, answer, spoke = self._sources(asked), self._answer(), False
+        sources, answer, told = await self._sources(asked), self._answer(), list[str]()
+        conversation = messages(asked, sources, self._model.instructions)
         wait = seconds(asked.options.get("timeout"), self._timeout)
-        events = self._server.events(answer.path, self._body(asked, sources), Deadlines(wait, wait))
-        async with aclosing(events):
+        body = self._body(asked, conversation)
+        async with self._server.events(answer.path, body, Deadlines(wait, wait)) as events:
             async for data in events:
                 if answer.over(data):
                     await read_out(events)
@@ -88,10 +87,10 @@ class OpenAIProvider(Provider):
                 if error := answer.failure(chunk):
                     raise self._reported(error)
                 if text := answer.take(chunk):
-                    spoke = True
+                    told.append(text)
                     yield Delta(text)
-        self._check_end(answer.reason, spoke)
-        yield End(sources=sources or answer.sources, usage=usage_of(answer.usage))
+        self._check_end(answer.reason, bool(told))
+        yield End(sources=sources or answer.sources, usage=usage_of(answer.usage) or _guess(conversation, told))
 
     async def health(self) -> bool:
         """Whether the server lists its models to this key, which costs nothing."""
@@ -101,20 +100,19 @@ class OpenAIProvider(Provider):
         """Close the connection pool."""
         await self._server.aclose()
 
-    def _sources(self, asked: Asked) -> list[dict[str, Any]]:
+    async def _sources(self, asked: Asked) -> list[dict[str, Any]]:
         """Passages that came with the question, or those of the index."""
         if asked.passages:
             return [dict(passage) for passage in asked.passages]
         if self._index is None:
             return []
         question = looked_for(asked)
-        found = extracts(relevant(self._index.search(question)), self._index.weights(question), PASSAGES_WIDTH)
+        found = extracts(relevant(await self._index.find(question)), self._index.weights(question), PASSAGES_WIDTH)
         return [source(n, extract) for n, extract in enumerate(found, start=1)]
 
-    def _body(self, asked: Asked, sources: list[dict[str, Any]]) -> dict[str, Any]:
+    def _body(self, asked: Asked, conversation: list[dict[str, str]]) -> dict[str, Any]:
         given = {name: value for name, value in asked.options.items() if name not in OURS}
         named = {"model": self._model.name} if self._model.name else {}
-        conversation = messages(asked, sources, self._model.instructions)
         return self._answer.body(conversation, {**named, **self._model.defaults, **given})
 
     def _reported(self, error: Any) -> ProviderError:
@@ -130,6 +128,10 @@ class OpenAIProvider(Provider):
             raise self._server.failed("held the answer back (content filter).", AnswerFailed)
         if not spoke:
             raise self._server.failed(f"sent an empty answer ({reason}).", AnswerFailed, retryable=True)
+
+
+def _guess(conversation: list[dict[str, str]], told: list[str]) -> dict[str, Any]:
+    return estimated(" ".join(said["content"] for said in conversation), "".join(told))
 
 
 def seconds(given: object, default: float) -> float:

@@ -40,7 +40,7 @@ class SerperProvider(Provider):
             return
         for cited in found:
             yield Delta(f"{cited['text']} [{cited['n']}]\n\n")
-        yield Delta("\n".join(f"[{cited['n']}] {cited['title']} ({cited['url']})" for cited in found))
+        yield Delta("\n".join(_line(cited) for cited in found))
         yield End(sources=found)
 
     async def search(self, asked: Asked) -> list[dict[str, Any]]:
@@ -60,6 +60,11 @@ class SerperProvider(Provider):
     async def aclose(self) -> None:
         """Close the connection pool."""
         await self._server.aclose()
+
+
+def _line(cited: Mapping[str, Any]) -> str:
+    link = f" ({cited['url']})" if cited.get("url") else ""
+    return f"[{cited['n']}] {cited['title']}{link}"
 
 
 def _lang(asked: Asked) -> str:
@@ -94,7 +99,8 @@ def _said(result: Any, words: Sequence[str], links: Sequence[str]) -> list[dict[
     if not text:
         return []
     dated = {"date": result["date"]} if result.get("date") else {}
-    return [{"title": str(result.get("title") or url or "Google"), "url": url, "text": text, **dated}]
+    linked = {"url": url} if url else {}  # a box of weather or sums has none
+    return [{"title": str(result.get("title") or url or "Google"), **linked, "text": text, **dated}]
 
 
 def _distinct(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

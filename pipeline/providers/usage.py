@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+NOTHING: Mapping[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}  # of whoever asks no model
 CHARACTERS_A_TOKEN = 4.0  # of English and its like; a Chinese character is about one token
 
 
@@ -36,6 +37,25 @@ def estimated(question: str, answer: str) -> dict[str, Any]:
     """Counts by the length of the texts, marked as such."""
     counts = usage_of({"prompt_tokens": tokens(question), "completion_tokens": tokens(answer)})
     return {**(counts or {}), "estimated": True}
+
+
+def completed(usage: Mapping[str, Any], question: str, answer: str) -> dict[str, Any]:
+    """All three counts of an answer that a provider counted in part; what does not follow from them is estimated.
+
+    >>> completed({"prompt_tokens": 7, "total_tokens": 9}, "Why?", "So.")
+    {'prompt_tokens': 7, 'completion_tokens': 2, 'total_tokens': 9}
+    >>> completed({"total_tokens": 9}, "Why?", "Because.")
+    {'prompt_tokens': 7, 'completion_tokens': 2, 'total_tokens': 9, 'estimated': True}
+    """
+    prompt, completion, total = (usage.get(name) for name in NOTHING)
+    if completion is None:
+        said = tokens(answer)
+        completion = said if total is None else max(0, total - prompt) if prompt is not None else min(said, total)
+    if prompt is None:
+        prompt = tokens(question) if total is None else max(0, total - completion)
+    counts = (prompt, completion, prompt + completion if total is None else total)
+    is_guess = sum(name in usage for name in NOTHING) < 2
+    return {**dict(zip(NOTHING, counts, strict=True)), **usage, **({"estimated": True} if is_guess else {})}
 
 
 def tokens(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import accumulate
 
 import rjieba
 from opencc import OpenCC
@@ -97,4 +98,20 @@ def width(text: str) -> int:
     >>> width("团队版 Pro")
     10
     """
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    return sum(map(_columns, text))
+
+
+def shortened(text: str, columns: int) -> str:
+    """The beginning of a text, as wide as it may be.
+
+    >>> shortened("团队版 Pro", 8)
+    '团队版 P'
+    """
+    for end, used in enumerate(accumulate(map(_columns, text))):
+        if used > columns:
+            return text[:end]
+    return text
+
+
+def _columns(char: str) -> int:
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

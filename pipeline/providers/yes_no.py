@@ -93,6 +93,7 @@ def _opened(settings: Settings) -> Provider:
         provider_concurrency=0,  # limits of its own
         provider_rate=0,
         provider_tokens_per_hour=0,
+        provider_cost_per_hour=0.0,
     )
     try:
         return build_provider(asking)

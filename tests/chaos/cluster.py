@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -21,6 +21,7 @@ from pipeline.settings import Settings
 from tests.chaos.log import STAGES
 from tests.chaos.schedule import STAGES as NAMES
 from tests.workers import Worker
+from topics.catalog import Lane, group_of
 
 PARTITIONS = 4
 WORKERS, MOST = 2, 3  # of each stage: as a rule, and while it is scaled up
@@ -82,20 +83,28 @@ class Slot:
 
 
 class Cluster:
-    """All slots and the broker under them."""
+    """All slots, those of so many workers of each stage on the settings' lane, and the broker under them."""
 
-    def __init__(self, settings: Settings, broker: LocalBroker, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        broker: LocalBroker,
+        environ: Mapping[str, str],
+        stages: Sequence[str] = NAMES,
+        workers: int = WORKERS,
+    ) -> None:
         self.settings, self.broker = settings, broker
         self.slots: dict[str, Slot] = {}
-        for stage in NAMES:
+        for stage in stages:
             for number in range(MOST):
-                self._add(f"{stage}-{number}", ("worker", stage), environ, wanted=number < WORKERS)
+                self._add(f"{stage}-{number}", ("worker", stage), environ, wanted=number < workers)
         for number in range(GATEWAYS):
             self._add(f"gateway-{number}", ("gateway",), {}, wanted=True)
 
     def _add(self, name: str, words: tuple[str, ...], environ: Mapping[str, str], *, wanted: bool) -> None:
-        port = free_port() if words == ("gateway",) else 0
-        mine = dataclasses.replace(self.settings, data_path=self.settings.data_path / name, port=port)
+        mine = dataclasses.replace(self.settings, data_path=self.settings.data_path / name, port=0)
+        if words == ("gateway",):
+            mine = dataclasses.replace(mine, port=free_port(), lane=Lane.LIVE)
         self.slots[name] = Slot(name, mine, words, environ)
         self.slots[name].is_wanted = wanted
 
@@ -147,9 +156,10 @@ class Cluster:
     async def _members(self, slot: Slot) -> dict[str, bytes]:
         """Assignments in the group of a worker, by member id."""
         admin = AIOKafkaAdminClient(**self.settings.kafka_client())
+        group = group_of(slot.stage, self.settings.lane, self.settings.topic_prefix)
         try:
             await admin.start()
-            (described,) = await admin.describe_consumer_groups([f"{self.settings.topic_prefix}-{slot.stage}"])
+            (described,) = await admin.describe_consumer_groups([group])
         finally:
             await admin.close()
         members = described.to_object()["groups"][0]["members"]
@@ -180,7 +190,7 @@ class Cluster:
 
 async def make_topics(settings: Settings) -> None:
     """Our topics; the broker dates the records of all but the first, so that they can be told from commits by time."""
-    names = [f"{settings.topic_prefix}.{noun}.v1" for noun in ("sentences", "questions", "answers")]
+    names = [f"{settings.topic_prefix}.{noun}{lane}.v1" for noun in NAMES for lane in ("", ".bulk")]
     dated = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
     async with admin_client(settings) as admin:
         await admin.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs=dated) for name in names])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-NOUNS = ("transcripts", "sentences", "questions", "answers", "dead-letters")
+LANED, LETTERS = ("transcripts", "sentences", "questions", "answers"), "dead-letters"
 
 
 class Entry(NamedTuple):
@@ -87,9 +87,10 @@ class Evidence:
         return cls(**{name: [kinds[name](*json.loads(line)) for line in lines] for name, lines in read.items()})
 
 
-async def read_topics(servers: str, prefix: str) -> tuple[list[Entry], list[Commit]]:
-    """Every record of the live topics, and every position that was ever committed on them."""
-    entries = [_entry(noun, raw) for noun in NOUNS for raw in await _read(servers, f"{prefix}.{noun}.v1")]
+async def read_topics(servers: str, prefix: str, lane: str = "") -> tuple[list[Entry], list[Commit]]:
+    """Every record of a lane's topics (of the bulk lane: `.bulk`), and every position that was ever committed."""
+    names = {noun: f"{prefix}.{noun}{lane}.v1" for noun in LANED} | {LETTERS: f"{prefix}.{LETTERS}.v1"}
+    entries = [_entry(noun, raw) for noun, name in names.items() for raw in await _read(servers, name)]
     commits = [commit for raw in await _read(servers, "__consumer_offsets") if (commit := _commit(raw, prefix))]
     return entries, commits
 
@@ -129,7 +130,7 @@ def _commit(raw: Any, prefix: str) -> Commit | None:
     (offset,) = struct.unpack_from(">q", raw.value, 2)
     if not group.startswith(f"{prefix}-"):
         return None
-    return Commit(group.removeprefix(f"{prefix}-"), partition, offset, raw.timestamp / 1000)
+    return Commit(group.removeprefix(f"{prefix}-").removesuffix("-bulk"), partition, offset, raw.timestamp / 1000)
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:

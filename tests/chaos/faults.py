@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tests.chaos.cluster import MOST, WORKERS, Cluster, Slot
 from tests.chaos.evidence import Fault
-from tests.chaos.schedule import STAGES, Step
+from tests.chaos.schedule import STAGES, Moment, Step
 from tests.chaos.talkers import Talker
 
 FROZEN = 15.0  # seconds that a process stands still: longer than the group waits for it
@@ -156,9 +156,9 @@ class Chaos:
 
     # -- all of it -------------------------------------------------------------------------------
 
-    async def kill_broker(self, step: Step) -> None:
+    async def kill_broker(self, step: Step | Moment) -> None:
         """SIGKILL, and started again on its data."""
-        self._note(step.kind, "broker")
+        self._note("kill_broker", "broker")
         self.cluster.broker.kill()
         await self.cluster.broker.process.ended()
         await asyncio.sleep(step.down)

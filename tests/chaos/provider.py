@@ -56,14 +56,21 @@ class MoodyProvider(Fakes):
         )
 
     def calls(self) -> list[Call]:
-        """What it was asked so far."""
+        """What it was asked so far, one entry a call."""
         return [Call(request.question, request.call, request.outcome) for request in self.requests]
 
 
+class SteadyProvider(MoodyProvider):
+    """Never fails, takes 50 to 500 ms for an answer, and says which question it is for."""
+
+    def reply_to(self, question: str, call: int) -> Reply:
+        dice = random.Random(f"{self.seed} {question} {call}")
+        return Reply(text=f"Answer {call} to: {question}", first_delay=dice.uniform(0.05, 0.5))
+
+
 @asynccontextmanager
-async def moody_provider(seed: int) -> AsyncIterator[Scripted]:
+async def provider_with(server: MoodyProvider) -> AsyncIterator[Scripted]:
     """The provider on loopback, and what a worker has to be told of it."""
-    server = MoodyProvider(seed)
     async with serving(server) as url:
         environ = {"RAG_PROVIDER": "openai", "OPENAI_API_KEY": "test", "OPENAI_BASE_URL": url}
         yield Scripted(server, environ | {"OPENAI_TIMEOUT": str(PATIENCE)})

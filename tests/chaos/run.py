@@ -16,7 +16,7 @@ from pipeline.settings import Settings
 from tests.chaos.cluster import Cluster
 from tests.chaos.evidence import Evidence, read_topics
 from tests.chaos.faults import Chaos
-from tests.chaos.provider import MoodyProvider, moody_provider
+from tests.chaos.provider import MoodyProvider, provider_with
 from tests.chaos.schedule import Step, draw
 from tests.chaos.speech import Speaker
 from tests.chaos.talkers import Talker
@@ -48,19 +48,27 @@ async def run(
         kafka_bootstrap_servers=broker.bootstrap_servers, topic_prefix=PREFIX, data_path=folder, drain_timeout=4.0
     )
     began, evidence = time.monotonic(), Evidence()
-    async with moody_provider(seed) as provider:
+    moody = MoodyProvider(seed)
+    async with provider_with(moody) as provider:
         cluster = Cluster(settings, broker, provider.environ)
         async with cluster.running():
             for slot in cluster.of("gateway"):
                 await until_ready(slot.settings, READY_WITHIN)
             tell(f"ready after {time.monotonic() - began:.0f} s")
             await _live_through(draw(seed, kills + 1 + kills // SPARE), seed, cluster, evidence, tell, seconds)
-        assert isinstance(provider.server, MoodyProvider)
-        evidence.calls = provider.server.calls()
-    evidence.entries, evidence.commits = await read_topics(broker.bootstrap_servers, PREFIX)
-    evidence.save(folder / "evidence")
+        evidence.calls = moody.calls()
+    return await concluded(cluster, evidence, {"seconds": round(time.monotonic() - began)})
+
+
+async def concluded(cluster: Cluster, evidence: Evidence, told: dict[str, Any], lane: str = "") -> Outcome:
+    """Add what the topics of a lane (as of `read_topics`) say to the evidence, and save it."""
+    settings = cluster.settings
+    evidence.entries, evidence.commits = await read_topics(
+        settings.kafka_bootstrap_servers, settings.topic_prefix, lane
+    )
+    evidence.save(settings.data_path / "evidence")
     exits = {slot.name: slot.exits for slot in cluster.slots.values() if slot.exits}
-    return Outcome(evidence, {"seconds": round(time.monotonic() - began), "own_exits": exits})
+    return Outcome(evidence, {**told, "own_exits": exits})
 
 
 async def _live_through(

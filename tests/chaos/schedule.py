@@ -21,6 +21,9 @@ OTHERS = {  # how many of each for one kill
     "scale": 0.01,
 }
 SMALL = 20  # kills; a smaller run has not every kind of fault
+# Whom a batch loses: the gateway that writes its texts, a worker of a stage, any gateway, the broker.
+BATCH = ("texts", *STAGES, "results", "gateway", "broker")
+FROM, TO = 0.2, 0.8  # part of a batch between which it loses them
 
 
 class Step(NamedTuple):
@@ -43,6 +46,36 @@ class Step(NamedTuple):
     down: float
     where: str
     caught: bool
+
+
+class Moment(NamedTuple):
+    """One SIGKILL while a batch runs.
+
+    Attributes:
+        target: one of `BATCH`.
+        part: how much of the batch is done where the target works on it.
+        slot: which of the workers or gateways; taken modulo how many there are.
+        down: seconds until what was killed is started again.
+    """
+
+    target: str
+    part: float
+    slot: int
+    down: float
+
+
+def draw_batch(seed: int, kills: int) -> list[Moment]:
+    """The kills of a batch run: every target once, as far as they go, then drawn ones; its texts lose one gateway.
+
+    >>> moments = draw_batch(7, 20)
+    >>> {moment.target for moment in moments} == set(BATCH), all(FROM <= moment.part <= TO for moment in moments)
+    (True, True)
+    """
+    dice = random.Random(f"batch {seed}")
+    targets = dice.sample(BATCH, min(kills, len(BATCH)))
+    targets += dice.choices(BATCH[1:], k=kills - len(targets))
+    downs = (0.0, 0.0, 0.5, 2.0)
+    return [Moment(name, dice.uniform(FROM, TO), dice.randrange(1000), dice.choice(downs)) for name in targets]
 
 
 def draw(seed: int, kills: int) -> list[Step]:

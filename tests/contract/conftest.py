@@ -9,45 +9,39 @@ from pathlib import Path
 
 import pytest
 
-from ops.fakes import serving
+from ops.contract.ours import settings_at
+from ops.contract.subjects import KEY, Place
+from ops.fakes import Fakes, serving
 from pipeline.providers import Provider, open_provider
 from pipeline.settings import Settings
-from tests.provider_cases import (
-    CASES,
-    KEY,
-    KINDS,
-    KNOWLEDGE,
-    Kinds,
-    Open,
-    addresses,
-)
+from tests.provider_cases import KNOWLEDGE, Open
 
 
-@pytest.fixture
-def provider_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands on loopback is asked there, whatever the machine is set to."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return Settings(
-        knowledge_path=KNOWLEDGE,
-        data_path=tmp_path,
-        **{f"{name}_api_key": KEY for name in ("openai", "context", "dify", "custom_rag", "serper")},  # type: ignore[arg-type]
-    )
 
 
 @pytest.fixture
-async def scripted() -> Kinds:
-    return Kinds()
+async def scripted() -> Fakes:
+    return Fakes()
 
 
 @pytest.fixture
-async def open_named(provider_settings: Settings, scripted: Kinds) -> AsyncIterator[Open]:
-    """Opens a provider by name, with its settings pointing at the scripted server."""
+async def provider_settings(scripted: Fakes, tmp_path: Path) -> AsyncIterator[Settings]:
+    """Every server at the scripted one."""
+    async with serving(scripted) as url:
+        yield settings_at(Place(url, KEY, 30.0, tmp_path), knowledge_path=KNOWLEDGE)
+
+
+@pytest.fixture
+async def open_named(provider_settings: Settings) -> AsyncIterator[Open]:
+    """Opens a provider by name."""
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(serving(scripted))
 
-        async def opened(name: str, **changes: object) -> Provider:
-            given = {**addresses(url), **CASES[name], **changes}
-            scripted.kind = KINDS.get(name, "")
-            provider = await open_provider(replace(provider_settings, **given))  # type: ignore[arg-type]
+        async def opened(name: str) -> Provider:
+            provider = await open_provider(replace(provider_settings, rag_provider=name))
             stack.push_async_callback(provider.aclose)
             return provider
 

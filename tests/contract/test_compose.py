@@ -39,6 +39,22 @@ def test_who_writes_the_results_and_who_reads_them_share_their_folder() -> None:
     assert all("results:/results" in OURS[name]["volumes"] for name in ("results", "gateway"))
 
 
+def test_who_indexes_the_documents_and_who_answers_from_them_share_folder_and_index() -> None:
+    shared = set.intersection(*(set(OURS[name]["volumes"]) for name in ("gateway", "answers", "bulk")))
+    assert {mount.rpartition(":/")[2] for mount in shared} == {"knowledge:ro", "data/index"}
+
+
+def test_the_gateway_sees_the_page_of_every_worker_that_answers() -> None:
+    pages = {f"http://{name}:{OURS[name]['environment']['STAGE_PORT']}" for name in ("answers", "bulk")}
+    assert set(OURS["gateway"]["environment"]["ANSWERS_PAGES"].split(",")) == pages
+    assert all(OURS[name]["environment"]["HOST"] == "0.0.0.0" for name in ("answers", "bulk"))
+
+
+def test_the_env_file_of_the_user_reaches_every_service_but_moves_no_port_inside() -> None:
+    assert all(service["env_file"] == [{"path": ".env", "required": False}] for service in OURS.values())
+    assert OURS["gateway"]["ports"][0].rpartition(":")[2] == OURS["gateway"]["environment"]["PORT"]
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_command_is_one_of_the_command_line(name: str) -> None:
     shown = CliRunner().invoke(app, [*OURS[name]["command"].split(), "--help"])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ops.contract.cases import CASES
 from pipeline.errors import ConfigurationError
 from pipeline.providers import Asked, Delta, End, Provider, build_provider
 from pipeline.providers import catalog as catalog_module
@@ -110,7 +111,22 @@ def test_the_documented_package_answers_beside_our_built_wheel_in_an_environment
         zipfile.ZipFile(wheel).extractall(site)
     # what we depend on, without what makes our checkout importable
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    python = [str(tmp_path / "fresh" / "bin" / "python"), "-I", "-c", ASK]
-    where, said = subprocess.check_output(python, cwd=tmp_path, text=True).splitlines()
+    assert (site / "ops" / "fakes" / "samples" / "serper.json").is_file()
+    python = [str(tmp_path / "fresh" / "bin" / "python"), "-I"]
+    where, said = subprocess.check_output([*python, "-c", ASK], cwd=tmp_path, text=True).splitlines()
     assert Path(where).is_relative_to(site)
     assert said.startswith("On monday from 9 to 17.  opening-hours [{'n': 1, 'title': 'Opening hours'}]")
+    suite = [*python, "-m", "ops.cli", "providers", "check", "opening-hours", "--question", "are you open on Monday"]
+    shown = subprocess.check_output(suite, cwd=tmp_path, text=True).splitlines()
+    assert [line.split()[-1] for line in shown[1:-1]] == ["+"] * len(CASES)
+    assert shown[-1] == "All of it is kept."
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_documented_test_runs_every_case() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(documented("py"), "docs/providers.md", "exec"), scope)
+    [marked] = scope["test_contract"].pytestmark
+    assert len(marked.args[1]) == len(CASES)
+    for case in marked.args[1]:
+        scope["test_contract"](case)

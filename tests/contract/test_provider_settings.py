@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ops.fakes import Fakes, serving
+from ops.contract.ours import QUESTION
+from ops.contract.subjects import KEY
+from ops.fakes import Fakes
 from pipeline.errors import ConfigurationError
-from pipeline.providers import Turn, build_provider, open_provider
+from pipeline.providers import Turn, build_provider, errors, http, open_provider
+from pipeline.providers.catalog import Known
 from pipeline.settings import Settings
-from tests.provider_cases import (
-    KEY,
-    QUESTION,
-    Open,
-    told,
-)
+from tests.provider_cases import Open, told
 
 pytestmark = pytest.mark.contract
 
@@ -44,11 +44,28 @@ class TestChatCompletions:
 async def test_a_base_url_works_with_and_without_its_version(
     provider_settings: Settings, scripted: Fakes, tail: str
 ) -> None:
-    async with serving(scripted) as url:
-        provider = build_provider(replace(provider_settings, rag_provider="openai", openai_base_url=url + tail))
-        assert (await told(provider))[0]
-        await provider.aclose()
+    url = provider_settings.openai_base_url + tail
+    provider = build_provider(replace(provider_settings, rag_provider="openai", openai_base_url=url))
+    assert (await told(provider))[0]
+    await provider.aclose()
     assert scripted.requests[0].path == "/v1/chat/completions"
+
+
+async def test_a_server_that_accepts_nobody_is_given_up_when_the_time_to_connect_is_over(
+    provider_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_CONNECT", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
+        for _ in range(4):  # the kernel answers as many as the backlog holds, and no more
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        provider = build_provider(replace(provider_settings, rag_provider="openai", openai_base_url=url))
+        with pytest.raises(errors.ProviderTimeout, match="No connection to openai.*OPENAI_BASE_URL") as late:
+            await told(provider)
+        await provider.aclose()
+    assert late.value.retryable
 
 
 async def test_openai_answers_from_the_knowledge_where_an_index_was_made(open_named: Open, scripted: Fakes) -> None:
@@ -89,6 +106,14 @@ def test_a_setting_that_is_missing_or_unusable_is_named(
     with pytest.raises(ConfigurationError, match=variable) as error:
         build_provider(replace(provider_settings, rag_provider=name, **changes))  # type: ignore[arg-type]
     assert "sk-1" not in str(error.value)
+
+
+def test_a_provider_that_is_asked_in_two_ways_has_one_breaker_and_one_budget(provider_settings: Settings) -> None:
+    known: Known = {}
+    chain = build_provider(replace(provider_settings, rag_provider="openai,dify"), known)
+    alone = build_provider(replace(provider_settings, rag_provider="dify", search_provider="serper"), known)
+    assert alone.guards[0] is chain.guards[1]
+    assert list(known) == ["openai", "dify", "serper"]
 
 
 async def test_knowledge_that_cannot_be_read_names_its_setting(provider_settings: Settings, tmp_path: Path) -> None:

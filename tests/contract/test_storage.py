@@ -109,6 +109,61 @@ def test_a_text_that_could_not_be_handled_is_a_failed_item(store: Store) -> None
     assert (item["status"], item["error"]) == ("failed", "not JSON")
 
 
+def again(of: str, session: str, offset: int, record: Any, char: int = 0) -> Answered:
+    """What came of a record that was sent again from the dead letters."""
+    return said(session, offset, record, char)._replace(redrive_of=of)
+
+
+def test_an_item_that_failed_is_completed_when_its_dead_letter_is_answered_after_all(store: Store) -> None:
+    records = [said("t/0", 1, Verdict(kind="failed", reason="bug")), again("t/0/1.0", "t/0", 9, done("At last."))]
+    store.add(records[:1])
+    assert store.counts("t") == (0, 1)
+    assert store.add(records[1:]) == {"t"}
+    (item,) = store.items("t", range(1), "pending")
+    assert (item["status"], item["content"], item["error"]) == ("completed", "At last.", None)
+    assert item["metadata"]["redrive_of"] == "t/0/1.0"
+    assert store.counts("t") == (1, 0)
+    assert [answer["content"] for answer in store.answers("t", 0, 10)[0]] == ["At last."]
+    before = list(store.dump())
+    store.add(records)  # read again
+    assert list(store.dump()) == before
+    store.clear()
+    store.add(records)  # built again
+    assert list(store.dump()) == before
+
+
+def test_an_item_whose_dead_letter_fails_again_stays_failed_until_that_one_is_mended(store: Store) -> None:
+    store.add([said("t/0", 1, Verdict(kind="failed", reason="bug"))])
+    store.add([again("t/0/1.0", "t/0", 9, Verdict(kind="failed", reason="still a bug"))])
+    assert (store.counts("t"), store.items("t", range(1), "pending")[0]["error"]) == ((0, 1), "still a bug")
+    store.add([again("t/0/9.0", "t/0", 12, done("At last."))])
+    assert (store.counts("t"), store.items("t", range(1), "pending")[0]["content"]) == ((1, 0), "At last.")
+
+
+def test_a_part_of_an_item_that_is_mended_completes_it_whether_its_end_was_read_before_or_after(store: Store) -> None:
+    parts = [said("t/0", 1, Verdict(kind="failed", reason="bug"), char=4), said("t/0", 1, done("one"), char=9)]
+    mended = again("t/0/1.4", "t/0", 9, done("two"), char=5)
+    for order in ([*parts, said("t/0", 2, Ended()), mended], [*parts, mended, said("t/0", 10, Ended())]):
+        store.clear()
+        for record in order:
+            store.add([record])
+        (item,) = store.items("t", range(1), "pending")
+        assert (item["status"], item["content"], item["error"]) == ("completed", "one\n\ntwo", None)
+        assert store.counts("t") == (1, 0)
+
+
+def test_a_part_that_is_no_question_the_second_time_is_no_failure_any_more(store: Store) -> None:
+    store.add([said("t/0", 1, Verdict(kind="failed", reason="bug"), char=4), said("t/0", 2, Ended())])
+    assert store.add([again("t/0/1.4", "t/0", 9, Verdict(kind="not_a_question"), char=5)]) == {"t"}
+    assert (store.counts("t"), store.items("t", range(1), "pending")[0]["answers"]) == ((1, 0), [])
+
+
+def test_a_record_without_a_key_takes_the_place_of_the_one_that_failed_in_another_session(store: Store) -> None:
+    store.add([said("3.8", 8, Verdict(kind="failed", reason="bug"))])
+    store.add([again("3.8/8.0", "3.20", 20, done("At last."))])
+    assert [answer["content"] for answer in store.answers("unkeyed", 0, 10)[0]] == ["At last."]
+
+
 def test_items_without_a_result_are_what_the_task_says(store: Store) -> None:
     store.add([said("t/1", 1, done())])
     assert statuses(store, "t", 3, "cancelled") == ["cancelled", "completed", "cancelled"]

@@ -1,4 +1,4 @@
-"""A small seeded chaos run: everything is killed once or twice, and no client misses or hears anything twice."""
+"""Small seeded chaos runs: everything is killed once or twice, and nothing is lost, told twice or counted twice."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 
 from ops.broker.process import LocalBroker
+from tests.chaos.batch import run_batch, texts_of
+from tests.chaos.batch_checker import check_batch
 from tests.chaos.checker import check
-from tests.chaos.report import report
+from tests.chaos.report import batch_report, report
 from tests.chaos.run import run
+from tests.chaos.schedule import BATCH
 
 pytestmark = pytest.mark.e2e
 
 SEED, KILLS = 13, 8
+ITEMS = 200
 
 
 @pytest.mark.timeout(300)
@@ -22,4 +26,13 @@ async def test_nothing_is_lost_and_nothing_is_said_twice(own_kafka: LocalBroker,
     findings = check(outcome.evidence)
     # which kill meets work is a matter of chance in a run this short: half of them must
     said = report(SEED, KILLS // 2, findings, outcome.told)
+    assert said.failures == [], "\n".join([*findings.notes, said.line])
+
+
+@pytest.mark.timeout(300)
+async def test_every_item_of_a_batch_has_one_result_whoever_is_killed(own_kafka: LocalBroker, tmp_path: Path) -> None:
+    """The gateway that writes its texts, a worker of each stage, any gateway and the broker, once each."""
+    outcome = await run_batch(SEED, ITEMS, len(BATCH), own_kafka, tmp_path, print, workers=1)
+    findings = check_batch(outcome.evidence, texts_of(ITEMS))
+    said = batch_report(SEED, len(BATCH), findings, outcome.told)
     assert said.failures == [], "\n".join([*findings.notes, said.line])

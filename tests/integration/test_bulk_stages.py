@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +22,7 @@ from storage.store import Store
 from tests.brokers import Broker, in_ci, with_topics
 from tests.console_producer import produce
 from tests.providers import Scripted, scripted_provider
-from tests.workers import Tail, Worker, until, working, write, write_each
+from tests.workers import ROOT, Tail, Worker, until, working, write, write_each
 from topics.catalog import ANSWERS, TASKS, TRANSCRIPTS, Lane
 from topics.messages import Ask, End
 from topics.tasks import TaskCancelled, TaskCreated, TaskMode, TaskPaused, TaskPublished, TaskRecord, task_of
@@ -191,16 +194,31 @@ async def test_records_of_kafkas_own_console_producer_are_answered(bulk: Bulk) -
     bulk.provider.script("pier", Reply(text="In 1901."))
     topic = TRANSCRIPTS.on(Lane.BULK, bulk.settings.topic_prefix)
     await produce(bulk.settings, topic, '{"text": "When was the lighthouse built?"}\n')
-    lines = 'night/one|{"text": "When was"}\nnight/one|{"text": "the pier built?"}\nnight/one|{"type": "end"}\n'
+    lines = 'dusk/one|{"text": "When was"}\ndusk/one|{"text": "the pier built?"}\ndusk/one|{"type": "end"}\n'
     separated = ("--property", "parse.key=true", "--property", "key.separator=|")
     await produce(bulk.settings, topic, lines, *separated)
-    (offset,) = await write(bulk.settings, TRANSCRIPTS, "night/one", [End()])
+    (offset,) = await write(bulk.settings, TRANSCRIPTS, "dusk/one", [End()])
     async with Tail.of(bulk.settings, TRANSCRIPTS) as tail:
-        found = await tail.until(lambda found: sum(record.session == "night/one" for record in found) == 4)
-    assert len({record.partition for record in found if record.session == "night/one"}) == 1 and offset > 0
-    await until(lambda: bulk.store.answers("night", 0, 10)[1] == 2 and bulk.store.answers(UNKEYED, 0, 10)[1] >= 1)
+        found = await tail.until(lambda found: sum(record.session == "dusk/one" for record in found) == 4)
+    assert len({record.partition for record in found if record.session == "dusk/one"}) == 1 and offset > 0
+    await until(lambda: bulk.store.answers("dusk", 0, 10)[1] == 1 and bulk.store.answers(UNKEYED, 0, 10)[1] >= 1)
     assert bulk.store.answers(UNKEYED, 0, 10)[0][0]["content"] == "In 1780."
-    assert "In 1901." in [answer["content"] for answer in bulk.store.answers("night", 0, 10)[0]]
+    assert bulk.store.answers("dusk", 0, 10)[0][0]["content"] == "In 1901."
+
+
+async def test_the_python_recipe_of_the_documentation_works_as_it_stands(bulk: Bulk) -> None:
+    bulk.provider.script("day ticket", Reply(text="Nine crowns."))
+    bulk.provider.script("return it", Reply(text="Within a week."))
+    (recipe,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "producers.md").read_text(), re.DOTALL)
+    topic = TRANSCRIPTS.on(Lane.BULK, bulk.settings.topic_prefix)
+    here = {"localhost:9092": bulk.settings.kafka_bootstrap_servers, TRANSCRIPTS.on(Lane.BULK): topic}
+    for named, ours in here.items():
+        assert recipe.count(f'"{named}"') == 1
+        recipe = recipe.replace(named, ours)
+    subprocess.run([sys.executable, "-c", recipe], check=True, timeout=60)
+    await until(lambda: bulk.store.answers("nightly", 0, 10)[1] == 2)
+    answers = [answer["content"] for answer in bulk.store.answers("nightly", 0, 10)[0]]
+    assert sorted(answers) == ["Nine crowns.", "Within a week."]
 
 
 async def test_a_rebuilt_database_is_equal_to_the_one_that_the_stage_filled(bulk: Bulk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,16 +16,19 @@ from aiokafka import TopicPartition
 
 from ops.admin import admin_client
 from ops.fakes import Reply
+from ops.ports import free_port
 from ops.rebuild import rebuild
+from pipeline.batches import SILENT
 from storage.store import Store
-from tests.batch_service import Batch, gateway, run
+from tests.batch_service import Batch, eventually_created, gateway, run
 from tests.brokers import Broker, with_topics
 from tests.providers import scripted_provider
 from tests.talker import Talker
-from tests.workers import Tail, Worker, running, working, write
-from topics.catalog import ANSWERS, RIVER, TRANSCRIPTS, group_of
-from topics.messages import AsrChunk, Control, Done, End
+from tests.workers import Tail, Worker, running, stored, working, write
+from topics.catalog import ANSWERS, QUESTIONS, RIVER, SENTENCES, TASKS, TRANSCRIPTS, Lane, group_of
+from topics.messages import AsrChunk, Control, Done, End, Endpointing
 from topics.sources import public_id
+from topics.tasks import TaskPublishing
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -104,13 +108,8 @@ async def live_state(batch: Batch) -> dict[str, Any]:
 async def test_a_dry_run_counts_and_writes_nothing(live: Replayed) -> None:
     http = live.batch.http
     told = (await http.post("/api/replays", json={"session": "call", "dry_run": True})).json()
-    assert {name: told[name] for name in ("records", "sessions", "final_chunks", "questions", "left_out")} == {
-        "records": 3,
-        "sessions": 1,
-        "final_chunks": 3,
-        "questions": 2,
-        "left_out": 1,
-    }
+    counts = {"records": 3, "sessions": 1, "final_chunks": 3, "questions": 2, "left_out": 1}
+    assert {name: told[name] for name in counts} == counts
     assert (told["provider_calls"], told["unreadable"]) == (2, 0)
     whole = (await http.post("/api/replays", json={"from": "2020-01-01T00:00", "dry_run": True})).json()
     assert (whole["sessions"], whole["questions"], whole["unreadable"]) == (2, 3, 1)
@@ -151,6 +150,7 @@ async def test_a_replay_is_of_one_session_or_of_offsets(live: Replayed) -> None:
         {"session": "call", "run": "a/b"},
         {"session": "call", "rate": 0},
         {"session": "call", "profile": "psychic"},
+        {"session": "call", "detector": "huge"},
         {"session": "call", "colour": "red"},
     ],
     ids=json.dumps,
@@ -176,6 +176,24 @@ async def test_live_clients_are_answered_while_a_replay_is_written_and_hear_noth
         assert {message["session_id"] for message in heard if "session_id" in message} <= {"visitor"}
 
 
+async def test_a_replay_whose_gateway_died_on_the_way_fails_visibly_and_another_one_is_complete(live: Replayed) -> None:
+    """The last sign of life of the dead one is put into the past, so that nobody has to wait for its silence."""
+    settings = dataclasses.replace(live.batch.settings, port=free_port())
+    bulk = dataclasses.replace(settings, lane=Lane.BULK)
+    async with running(settings, "gateway") as mortal, Tail.of(bulk, TRANSCRIPTS) as tail:
+        url = f"http://127.0.0.1:{settings.port}/api/replays"
+        await eventually_created(live.batch.http, url, {"session": "call", "run": "cut", "rate": 1})
+        await tail.until(lambda found: any(one.session == "cut/call" for one in found))
+        mortal.kill()
+    await write(settings, TASKS, "cut/publishing", [TaskPublishing(count=1, at=time.time() - 2 * SILENT)])
+    task = await live.batch.ended("cut")
+    assert task["status"] == "failed" and "under another name" in task["error_message"]
+
+    assert (await live.replay(session="call", run="whole"))["status"] == "completed"
+    of = [result["metadata"]["replay_of"] for result in (await live.batch.results("whole"))["results"]]
+    assert sorted(of) == sorted(name for name in live.answered if name.startswith("call/"))
+
+
 async def test_a_run_has_its_name_alone(live: Replayed) -> None:
     first = await live.batch.http.post("/api/replays", json={"session": "nobody", "run": "taken"})
     assert (await live.batch.ended(first.json()["task_id"]))["progress"]["total"] == 0
@@ -189,6 +207,16 @@ async def test_only_the_first_key_may_replay_what_others_said(live: Replayed) ->
         refused = await http.post("/api/replays", json=body, headers={"X-API-Key": "second"})
         assert refused.status_code == 403
         assert (await http.post("/api/replays", json=body, headers={"X-API-Key": "first"})).status_code == 200
+
+
+async def test_another_model_hears_a_replay(live: Replayed) -> None:
+    asked = {"session": "call", "detector": "onnx"}
+    told = (await live.batch.http.post("/api/replays", json={**asked, "dry_run": True})).json()
+    await live.replay(**asked, run="transformer")
+    assert len(await live.results("transformer")) == told["questions"]
+    bulk = dataclasses.replace(live.batch.settings, lane=Lane.BULK)
+    sentences = [one.record for one in await stored(bulk, SENTENCES) if one.session == "transformer/call"]
+    assert {getattr(record, "profile", None) for record in sentences} >= {"model=onnx"}
 
 
 async def test_a_shell_replays_with_another_detector(live: Replayed, tmp_path: Path) -> None:
@@ -217,6 +245,45 @@ async def test_two_runs_are_compared_by_the_place_that_their_questions_had_live(
     assert (code, out.splitlines()[-1].split(", ")[-1]) == (0, "2 the same")
     code, _, err = await run(live.batch, "compare", "before", "never")
     assert (code, err.count("\n")) == (2, 1)
+
+
+async def test_a_replay_is_compared_with_what_was_answered_live(live: Replayed) -> None:
+    live.batch.provider.script("ticket", Reply(text="Six crowns and a half."))
+    await live.replay(session="call", run="now", profile="all")
+    code, out, err = await run(live.batch, "compare", "live", "now")
+    assert (code, err) == (1, "")
+    assert "0 questions dropped, 2 added, 1 answered otherwise, 1 the same" in out
+    assert "[-Four-]{+Six+} crowns and a half." in out
+    found = (await live.batch.http.get("/api/replays/now/live")).json()["results"]
+    assert {result["metadata"]["replay_of"] for result in found} == {
+        of for of in live.answered if of.startswith("call/")
+    }
+    await live.replay(session="nobody", run="nothing")
+    assert (await live.batch.http.get("/api/replays/nothing/live")).json() == {"results": []}
+    code, _, err = await run(live.batch, "compare", "live", "unknown")
+    assert (code, err.count("\n")) == (2, 1) and "BATCH_TASK_NOT_FOUND" in err
+    task = await live.batch.submit(["Where is the ferry?"])
+    refused = await live.batch.http.get(f"/api/replays/{task}/live")
+    assert (refused.status_code, "is no replay" in refused.json()["detail"]) == (422, True)
+    named = await live.batch.http.post("/api/replays", json={"session": "call", "run": "live"})
+    assert (named.status_code, "another name" in named.json()["detail"]) == (422, True)
+
+
+async def test_a_question_that_was_answered_early_is_compared_as_the_final_one_of_it(
+    live: Replayed,
+) -> None:
+    settings = live.batch.settings
+    early = AsrChunk(text="Where is the ferry?", is_final=False, endpointing=Endpointing(early_start=True))
+    async with Tail.of(settings, QUESTIONS) as tail:
+        await write(settings, TRANSCRIPTS, "hasty", [early])
+        await tail.until(lambda found: any(getattr(one.record, "early", False) for one in found))
+        await write(settings, TRANSCRIPTS, "hasty", [AsrChunk(text="Where is the ferry?")])
+        await tail.until(lambda found: any(getattr(one.record, "confirms", None) for one in found))
+    async with Tail.of(settings, ANSWERS) as tail:
+        await tail.until(lambda found: any(one.session == "hasty" and isinstance(one.record, Done) for one in found))
+    await live.replay(session="hasty", run="patient")
+    code, out, err = await run(live.batch, "compare", "live", "patient")
+    assert (code, err) == (0, "") and out.endswith("0 added, 0 answered otherwise, 1 the same\n")
 
 
 async def test_a_rebuilt_database_knows_what_was_replayed(live: Replayed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from pipeline.answers import (
     withdrawn_units,
 )
 from pipeline.delivery import View, just_below
+from topics.messages import Done
 from topics.sources import Source
 
 pytestmark = pytest.mark.unit
@@ -163,6 +165,41 @@ def test_a_conversation_is_idle_when_nothing_waits() -> None:
     assert talk.is_idle()
     talk.add(question(1))
     assert not talk.is_idle()
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+def done(number: int, **fields: Any) -> Done:
+    usual: dict[str, Any] = {"why": "ok", "question": f"q{number}", "text": f"answer {number}", "provider": "dify"}
+    return Done(attempt=0, index=0, **{**usual, **fields})
+
+
+def test_the_last_turns_are_remembered_and_no_more_of_each_than_is_set() -> None:
+    talk: Talk = Conversation(turns=2, chars=7)
+    for number in range(4):
+        talk.remember(done(number))
+    assert list(talk.turns) == [("q2", "answer "), ("q3", "answer ")]
+
+
+def test_memory_can_be_off() -> None:
+    talk: Talk = Conversation(turns=0, chars=1000)
+    talk.remember(done(1))
+    assert list(talk.turns) == []
+
+
+def test_what_was_not_answered_is_no_turn() -> None:
+    talk: Talk = Conversation(turns=5, chars=1000)
+    for unanswered in ({"why": "cancelled"}, {"why": "error"}, {"found": False}, {"text": ""}):
+        talk.remember(done(1, **unanswered))
+    assert list(talk.turns) == []
+
+
+def test_each_provider_has_its_own_conversation_of_a_session() -> None:
+    talk: Talk = Conversation()
+    for fields in ({"thread": "c-1"}, {"thread": "c-2"}, {"thread": "x", "provider": "other"}, {"thread": ""}):
+        talk.remember(done(1, **fields))
+    assert talk.threads == {"dify": "c-2", "other": "x"}
 
 
 # -- what is released --------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.providers import Asked, Delta, End, Item, Provider, ProviderError
 from pipeline.providers.chain import Chain
-from pipeline.providers.errors import BudgetSpent, LeftAlone, ProviderTimeout, RateLimited, RequestRefused, StreamCut
+from pipeline.providers.errors import LeftAlone, ProviderTimeout, RateLimited, RequestRefused, StreamCut
 from pipeline.providers.guard import Guarded, Policy
 
 pytestmark = pytest.mark.unit
@@ -77,6 +77,16 @@ async def test_the_next_provider_answers_where_one_fails_before_its_first_piece(
     assert await told(chain) == ("yes", "b")
 
 
+async def test_a_provider_that_breaks_the_rules_fails_like_any_other_and_tells_no_key() -> None:
+    broken = Guarded(
+        Scripted("a", [KeyError("k-secret")]), Policy(), Clock(), lambda text: text.replace("k-secret", "***")
+    )
+    assert await told(Chain([broken, guarded(Scripted("b", ["yes"]))])) == ("yes", "b")
+    with pytest.raises(ProviderError, match="a failed as it should not: KeyError: '\\*\\*\\*'") as failed:
+        [item async for item in broken.stream(Asked("why"))]
+    assert not failed.value.retryable
+
+
 async def test_after_the_first_piece_a_failure_is_not_hidden_by_the_next_provider() -> None:
     second = Scripted("b", ["yes"])
     assert await told(Chain([guarded(Scripted("a", ["so", CUT])), guarded(second)])) == ("so", "StreamCut")
@@ -140,17 +150,6 @@ async def test_a_share_of_a_limit_is_taken_at_once() -> None:
     await guard.take(0.5)
     await asyncio.gather(*(told(guard) for _ in range(9)))
     assert provider.most == 4
-
-
-async def test_a_spent_budget_is_said_and_comes_back_with_the_hour() -> None:
-    clock = Clock()
-    guard = guarded(Scripted("a", ["some four words here"]), clock, tokens=5)
-    assert await told(guard) == ("some four words here", "a")
-    with pytest.raises(BudgetSpent, match="used its 5 tokens of this hour.*again in 60 min") as spent:
-        [item async for item in guard.stream(Asked("why"))]
-    assert (spent.value.retryable, guard.state()) == (False, "spent")
-    clock.now += 3600
-    assert await told(guard) == ("some four words here", "a")
 
 
 async def test_a_first_piece_that_does_not_come_is_a_timeout() -> None:

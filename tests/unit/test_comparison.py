@@ -81,6 +81,12 @@ def test_a_diff_holds_both_texts_whole(before: str, after: str) -> None:
     assert "".join(text for op, text in parts if op != "delete") == after
 
 
+def test_texts_of_little_in_common_stand_one_behind_the_other() -> None:
+    before, after = "The provider did not answer in time.", "Only if it is broken, and you need the receipt."
+    assert list(word_diff(before, after)) == [("delete", before), ("insert", after)]
+    assert list(word_diff("Four crowns.", "Five crowns."))[-1] == ("equal", " crowns.")
+
+
 def test_chinese_is_compared_by_character() -> None:
     assert list(word_diff("要三天", "要五天"))[1:3] == [("delete", "三"), ("insert", "五")]
 
@@ -126,7 +132,8 @@ def test_the_page_fetches_nothing_and_runs_nothing_whatever_was_said() -> None:
             "del",
         ]
     )
-    assert {name for _, attributes in links.tags for name in attributes} <= {"lang", "charset", "class"}
+    allowed = {"lang", "charset", "class", "name", "content"}
+    assert {name for _, attributes in links.tags for name in attributes} <= allowed
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style and "@import" not in style
     assert "Gone?" in html and "New?" in html and "&lt;script" in html

@@ -151,3 +151,32 @@ def test_steps_are_quoted_with_their_introduction_from_the_first_one_on() -> Non
 def test_a_quote_ends_before_the_next_question_of_a_record() -> None:
     [found] = extracts([hit("The crane is red.", "It is new.", "And the fence?", "It is green.")], {"crane": 1.0})
     assert found.text == "The crane is red. It is new."
+
+
+LONG = "This one holds nothing of what is asked but belongs to the section and says so at length, word after word."
+
+
+def test_a_section_that_fits_is_quoted_whole() -> None:
+    told = [f"{LONG} {n}" for n in range(8)]
+    [found] = extracts([hit(*told[:4], "The crane is red.", *told[4:])], {"crane": 1.0})
+    assert (found.first, found.last) == (1, 9)
+
+
+def test_the_best_section_is_widened_before_the_others() -> None:
+    told = [f"{LONG} {n}" for n in range(6)]
+    one, other = extracts([hit("The crane is red.", *told), hit("A crane is tall.", *told, score=0.9)], {"crane": 1.0})
+    assert one.text.startswith("The crane is red.") and one.last == 7
+    assert other.text.startswith("A crane is tall.") and other.last < 7
+
+
+def test_a_stretch_amid_a_list_is_widened_to_its_first_item_first() -> None:
+    items = "\n".join(f"{n}. Do step number {n} with great care." for n in range(1, 10))
+    text = f"Steps:\n\n{items}\n10. Start the crane."
+    [found] = extracts([section(text)], {"crane": 1.0}, limit=420)
+    assert found.text.startswith("Steps:\n1. Do step number 1")
+    assert found.text.endswith("10. Start the crane.")
+
+
+def test_a_quote_is_not_widened_beyond_a_question() -> None:
+    [found] = extracts([hit("What else?", "The crane is red.", "And the fence?", "It is green.")], {"crane": 1.0})
+    assert found.text == "The crane is red."

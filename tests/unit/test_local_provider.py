@@ -14,7 +14,7 @@ import tantivy
 
 from pipeline.errors import ConfigurationError
 from pipeline.providers import Asked, Delta, End, KnowledgeIndex, Turn, build_index
-from pipeline.providers.index import VERSION
+from pipeline.providers.index_folder import VERSION
 from pipeline.providers.local import LocalProvider
 
 pytestmark = pytest.mark.unit
@@ -63,7 +63,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def answer(index: Path, question: str, lang: str | None = None) -> tuple[list[str], End]:
-    *pieces, end = [piece async for piece in LocalProvider(index).stream(Asked(question, lang))]
+    *pieces, end = [piece async for piece in LocalProvider(KnowledgeIndex(index)).stream(Asked(question, lang))]
     assert isinstance(end, End)
     return [piece.text for piece in pieces if isinstance(piece, Delta)], end
 
@@ -117,9 +117,10 @@ async def test_a_document_in_traditional_characters_is_found_and_quoted_as_it_st
 async def test_a_follow_up_is_looked_up_with_the_question_before_it(index: Path) -> None:
     before = Turn("um so how many requests can we send on the team plan", "1,000 a minute.")
     asked = Asked("and on the other ones?", lang="en", context=[before])
-    *_, end = [piece async for piece in LocalProvider(index).stream(asked)]
+    local = LocalProvider(KnowledgeIndex(index))
+    *_, end = [piece async for piece in local.stream(asked)]
     assert isinstance(end, End) and end.sources[0]["heading"] == "Rate limits"
-    *_, alone = [piece async for piece in LocalProvider(index).stream(Asked("and on the other ones?", lang="en"))]
+    *_, alone = [piece async for piece in local.stream(Asked("and on the other ones?", lang="en"))]
     assert isinstance(alone, End) and not alone.found
 
 
@@ -242,7 +243,7 @@ def test_a_knowledge_folder_that_may_not_be_read_is_named_with_its_setting() -> 
 
 def test_an_index_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="realtime-rag index"):
-        LocalProvider(tmp_path)
+        KnowledgeIndex(tmp_path)
 
 
 def test_an_index_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

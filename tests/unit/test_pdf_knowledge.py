@@ -43,7 +43,7 @@ def passages(folder: Path, content: bytes) -> list[Passage]:
 
 
 async def answer(index: Path, question: str) -> End:
-    *_, end = [piece async for piece in LocalProvider(index).stream(Asked(question))]
+    *_, end = [piece async for piece in LocalProvider(KnowledgeIndex(index)).stream(Asked(question))]
     assert isinstance(end, End)
     return end
 

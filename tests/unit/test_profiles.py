@@ -29,7 +29,7 @@ def test_what_a_profile_does_not_name_is_the_deployments() -> None:
     ("text", "error"),
     [
         ("bold", "no detector profile 'bold'; there are: eager, balanced, strict, all, wake_phrase, off"),
-        ("strict; speaker=A", "no part 'speaker'; there are: phrases, speakers"),
+        ("strict; speaker=A", "no part 'speaker'; there are: phrases, speakers, model"),
         ("wake_phrase", "needs phrases"),
         ("wake_phrase; phrases=?!,", "needs phrases"),
     ],
@@ -42,6 +42,14 @@ def test_a_profile_that_cannot_be_meant_is_refused_everywhere(text: str, error: 
     with pytest.raises(Problem) as refused:
         read_wish({"profile": text}, "me", Sessions())
     assert refused.value.status == 400
+
+
+def test_a_profile_names_the_model_that_hears_but_for_a_client_that_does_not_choose_it() -> None:
+    assert detect("how much is it", profile="strict; model=onnx").model == detect("how much is it", model="onnx").model
+    with pytest.raises(ValueError, match="no question model 'huge'; there are: linear, onnx, cascade"):
+        read_profile("model=huge")
+    with pytest.raises(Problem, match="see QUESTION_MODEL"):
+        read_wish({"profile": "strict; model=onnx"}, "me", Sessions())
 
 
 def test_an_unknown_model_is_refused_at_the_start() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pipeline.batches import Place, place_of
+from pipeline.cascade import model_of
+from pipeline.profiles import read_profile
+from pipeline.questions import detect
 from pipeline.replays import Estimate, Range, Replay, Written, parse_offsets, replay_session
+from pipeline.sentences import DEFAULT_RULES
 from pipeline.verdicts import judge
-from topics.messages import Ask, AsrChunk, Control, End, NotAQuestion, Question, Sentence, Transcript
+from topics.messages import Ask, AsrChunk, Control, End, Endpointing, NotAQuestion, Question, Sentence, Transcript
 
 pytestmark = pytest.mark.unit
 
@@ -53,6 +59,16 @@ def test_another_profile_judges_every_chunk() -> None:
     assert {chunk.profile for chunk in chunks} == {"strict"}
 
 
+def test_another_model_hears_every_chunk_by_the_profile_that_its_session_had() -> None:
+    def profiles(call: list[Transcript], **options: str) -> list[str | None]:
+        return [entry.record.profile for entry in replayed(call, **options) if isinstance(entry.record, AsrChunk)]
+
+    call: list[Transcript] = [AsrChunk(text="Hello.", profile="strict"), AsrChunk(text="How much?")]
+    assert profiles(call, model="onnx") == ["strict; model=onnx"] * 2
+    assert profiles(call[1:], model="onnx") == ["model=onnx"]
+    assert profiles(call, profile="all", model="onnx") == ["all; model=onnx"] * 2
+
+
 @pytest.mark.parametrize("session", ["call-7", "a/b", "12", "3.9", "100%", "t/12", "%2F", "٣"])
 def test_a_replayed_session_is_of_its_run_and_no_item_whatever_its_name(session: str) -> None:
     assert place_of(replay_session("night", session)) == Place("night", None)
@@ -94,3 +110,41 @@ def test_the_estimate_judges_by_the_profile_also_what_the_end_closes(profile: st
     for offset, written in enumerate(replayed([AsrChunk(text="I came. And I saw")], profile=profile)):
         estimate.add(offset, written)
     assert estimate.questions == questions
+
+
+def asked(records: list[Transcript], *settings: Any, **options: str) -> int:
+    estimate = Estimate(*settings)
+    for offset, written in enumerate(replayed(records, **options)):
+        estimate.add(offset, written)
+    return estimate.questions
+
+
+def test_the_estimate_cuts_by_the_rules_of_the_deployment_and_of_the_session() -> None:
+    long = "we could meet at the station at ten or at the harbour at noon if that is better for you"
+    everything = read_profile("all")
+    assert asked([AsrChunk(text=long)], DEFAULT_RULES, everything) == 1
+    assert asked([AsrChunk(text=long)], DEFAULT_RULES._replace(max_chars=40), everything) > 1
+    own = AsrChunk(text=long, endpointing=Endpointing(max_chars=40))
+    assert asked([own], DEFAULT_RULES, everything) > 1
+
+
+def test_the_estimate_hears_what_was_said_before_as_the_stage_does() -> None:
+    profile = read_profile("wake_phrase; phrases=hey river")
+    call: list[Transcript] = [AsrChunk(text="Hey river."), AsrChunk(text="When does the last train leave?")]
+    assert asked(call, DEFAULT_RULES, profile) == 1
+    assert asked(call[1:], DEFAULT_RULES, profile) == 0
+
+
+def test_the_estimate_hears_by_the_model_of_the_deployment_or_of_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    def noted(*words: Any, **options: Any) -> Any:
+        verdict = detect(*words, **options)
+        heard.append(verdict.model)
+        return verdict
+
+    monkeypatch.setattr("pipeline.replays.detect", noted)
+    call: list[Transcript] = [AsrChunk(text="When does the last train leave?")]
+    asked(call, DEFAULT_RULES, read_profile(""), "cascade")
+    asked(call, DEFAULT_RULES, read_profile(""), "linear", model="onnx")
+    assert heard == [model_of("cascade").name, model_of("onnx").name]
