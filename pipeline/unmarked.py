@@ -17,7 +17,7 @@ GOES_ON = -1.5  # somebody who speaks on is waited for
 JOIN_EVIDENCE = 3.0
 PAUSE_EVIDENCE = 2.0  # a second of silence, up to one
 # Log-odds of the end of a final chunk. They are high: a question in two finals must not be asked as two.
-IS_WHOLE = -0.5  # the short silence is enough
+IS_WHOLE = 0.0  # the short silence is enough
 IS_OPEN = -3.5
 LEAST_LEFT = 2  # words of a sentence that is cut off in the middle of a text
 LEAST_RIGHT = 2  # words that must be known behind a place
