@@ -1,4 +1,4 @@
-"""Real transcripts with their sentence ends, and the chunk streams that recognisers would make of them."""
+"""Conversations with their sentence ends, and the chunk streams that recognisers would make of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.question_data import FEW, Row, read
 from ops.recogniser import Habits, recognise
 from ops.transcripts import Turn, read_transcript
 from pipeline.sentences import Heard
@@ -68,6 +70,32 @@ def read_conversations(folder: Path) -> list[Conversation]:
         found.append(Conversation(name, turns, [sentence for sentence in sentences if letters(sentence)]))
     turns = read_transcript(folder / RECOGNISED)
     return [*found, Conversation("recognised", turns, _projected(turns, (folder / ITS_REFERENCE).read_text("utf-8")))]
+
+
+def read_development(data: Path, most: int) -> list[Conversation]:
+    """The development conversations of the question data, those of a source as one, of `most` sentences at most.
+
+    Sentences that follow each other are a turn, since nobody wrote down who speaks. Their ends are known, and by the
+    labels they get the marks that `stream` needs to place its finals.
+    """
+    rows = sorted(read(data, "dev.jsonl.gz"), key=lambda row: (row.source, str(row.conv), row.idx))
+    found = []
+    for source, group in groupby(rows, key=lambda row: row.source):
+        said = [row for row in group if letters(row.text)]
+        if sum(row.question for row in said) >= FEW:
+            found.append(Conversation(source, _turns(said[:most]), [_marked(row) for row in said[:most]]))
+    return found
+
+
+def _turns(rows: Sequence[Row]) -> list[Turn]:
+    runs = groupby(enumerate(rows), key=lambda numbered: (numbered[1].conv, numbered[1].idx - numbered[0]))
+    spoken = [[row for _, row in run] for _, run in runs]
+    gap = {"en": " ", "zh": ""}
+    return [Turn(str(run[0].conv), gap[run[0].lang].join(map(_marked, run)), run[0].lang) for run in spoken]
+
+
+def _marked(row: Row) -> str:
+    return row.text.strip() + {"en": ".?", "zh": "。？"}[row.lang][row.question]
 
 
 def _projected(turns: Sequence[Turn], reference: str) -> list[str]:

@@ -4,26 +4,46 @@ Each transcript is played as recognisers send it: with and without marks, finals
 interims. Boundaries are compared with the published ones; questions are those sentences that are published with a
 question mark; one is found if a sentence that covers half of it, and is covered by half, is called a question.
 
-The last transcript is what an engine heard, with marks of its own, against what a person heard in the same call.
+The last transcript is what an engine heard, with marks of its own, against what a person heard in the same call. `late`
+is the share of the questions ending with a final chunk that were not known to end 1.5 s after it.
 
-Run: python -m bench.sentences --samples FOLDER [--seeds N]
+With `--data` the development conversations of the question data are played too, without marks; the lines of
+`pipeline/unmarked.py` were chosen on them, which `--lines` shows.
+
+Run: python -m bench.sentences --samples FOLDER [--seeds N] [--data FOLDER [--lines]]
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, product
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.sentence_samples import SHAPES, Conversation, Event, Shape, bare, letters, read_conversations, stream
+from bench.sentence_samples import (
+    SHAPES,
+    Conversation,
+    Event,
+    Shape,
+    bare,
+    letters,
+    read_conversations,
+    read_development,
+    stream,
+)
+from pipeline import unmarked
 from pipeline.endings import RIGHT, default_model, words
 from pipeline.questions import detect
 from pipeline.sentences import Cut, Open, flush, push, talk
 
-HEAD = "{:<11}{:<13}{:>5}  {:>6}{:>7}{:>7}  {:>7}{:>7}{:>7}{:>8}  {:>6}{:>6}  {}"
-LINE = "{:<11}{:<13}{:>5}  {:>6.3f}{:>7.3f}{:>7.3f}  {:>7.3f}{:>7.3f}{:>7.3f}{:>8.3f}  {:>6.2f}{:>6.2f}  {}"
+HEAD = "{:<11}{:<13}{:>5}  {:>6}{:>7}{:>7}  {:>7}{:>7}{:>7}{:>8}  {:>6}{:>6}{:>6}  {}"
+LINE = "{:<11}{:<13}{:>5}  {:>6.3f}{:>7.3f}{:>7.3f}  {:>7.3f}{:>7.3f}{:>7.3f}{:>8.3f}  {:>6.2f}{:>6.2f}{:>6.1%}  {}"
+IN_TIME = 1.5  # seconds behind its last final chunk within which a question without marks is asked
+SENTENCES = 1200  # of a source of the development conversations
+GRID = {"ENDS": (1.5, 2.0, 2.5, 3.0), "GOES_ON": (-2.0, -1.5, -1.0, -0.5)}
 
 
 class Span(NamedTuple):
@@ -56,11 +76,13 @@ def main() -> None:
     """Print one line for each transcript and shape, and one for each shape over all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=Path, required=True, help="folder with the transcripts")
+    parser.add_argument("--data", type=Path, help="folder of the question data: play its conversations too")
+    parser.add_argument("--lines", action="store_true", help="and by other lines between the log-odds")
     parser.add_argument("--seeds", type=int, default=3, help="how often each is played, each time cut elsewhere")
     options = parser.parse_args()
     conversations = read_conversations(options.samples)
-    print(HEAD.format("", "", "n", "bound.", "", "", "questions", "", "", "", "waited", "s", ""))
-    head = ("transcript", "text", "", "P", "R", "F1", "F1", "given", "loss", "P own", "mean", "p95", "ended by")
+    print(HEAD.format("", "", "n", "bound.", "", "", "questions", "", "", "", "waited", "s", "", ""))
+    head = ("transcript", "text", "", "P", "R", "F1", "F1", "given", "loss", "P own", "mean", "p95", "late", "ended by")
     print(HEAD.format(*head))
     for shape in SHAPES:
         lines = [measure(conversation, shape, options.seeds) for conversation in conversations]
@@ -68,15 +90,41 @@ def main() -> None:
             line.show(conversation.name, shape)
         total(lines[:-1]).show("all above", shape)
         lines[-1].show(conversations[-1].name, shape)
+    if options.data:
+        print_development(options.data, options.lines)
     print_cost(conversations)
 
 
+def print_development(data: Path, lines: bool) -> None:
+    """Print the figures of the development conversations without marks; with `lines` also by those of `GRID`."""
+    conversations = read_development(data, SENTENCES)
+    results = [measure(conversation, SHAPES[-1], 1) for conversation in conversations]
+    for conversation, result in zip(conversations, results, strict=True):
+        result.show(conversation.name, SHAPES[-1])
+    total(results).show("development", SHAPES[-1])
+    chosen = {name: getattr(unmarked, name) for name in GRID}
+    for values in product(*GRID.values()) if lines else ():
+        for name, value in zip(GRID, values, strict=True):
+            setattr(unmarked, name, value)
+        named = " ".join(f"{name} {value}" for name, value in zip(GRID, values, strict=True))
+        results = [measure(conversation, SHAPES[-1], 1) for conversation in conversations]
+        mean = sum(result.own.figures[2] for result in results) / len(results)
+        print(f"{named}: F1 of questions {total(results).own.figures[2]:.3f}, mean over sources {mean:.3f}, "
+              f"late {total(results).late.figures[1]:.1%}", flush=True)  # fmt: skip
+    for name, value in chosen.items():
+        setattr(unmarked, name, value)
+
+
 class Result(NamedTuple):
-    """Of one transcript: boundaries, questions by own cutting and by given ends, and how long sentences waited."""
+    """Of one transcript: boundaries, questions by own cutting and by given ends, and how long sentences waited.
+
+    `late` are questions that waited too long, of those that ended with a final chunk.
+    """
 
     boundaries: Counts
     own: Counts
     given: Counts
+    late: Counts
     waits: tuple[float, ...]
     ended_by: tuple[str, ...]
 
@@ -88,7 +136,7 @@ class Result(NamedTuple):
         share = {reason: self.ended_by.count(reason) / len(self.ended_by) for reason in sorted(set(self.ended_by))}
         ends = " ".join(f"{reason} {part:.0%}" for reason, part in share.items())
         figures = (*self.boundaries.figures, own[2], given[2], given[2] - own[2], own[0])
-        print(LINE.format(name, shape.name, self.own.there, *figures, *waited, ends))
+        print(LINE.format(name, shape.name, self.own.there, *figures, *waited, self.late.figures[1], ends), flush=True)
 
 
 def measure(conversation: Conversation, shape: Shape, seeds: int) -> Result:
@@ -98,17 +146,29 @@ def measure(conversation: Conversation, shape: Shape, seeds: int) -> Result:
                                                for sentence in conversation.sentences])  # fmt: skip
     texts = conversation.sentences if shape.marks else [bare(text) for text in conversation.sentences]
     given = matched(spans(texts, [detect(text, lang=lang).is_question for text in texts]), reference)
-    boundaries, own, cuts = Counts(), Counts(), list[Cut]()
+    boundaries, own, late, cuts = Counts(), Counts(), Counts(), list[Cut]()
     for seed in range(1, seeds + 1):
-        found = cut(stream(conversation.turns, shape, seed))
+        events = list(stream(conversation.turns, shape, seed))
+        found = cut(events)
         asked = spans([one.text for one in found], [detect(one.text, lang=lang).is_question for one in found])
         ends, real = {span.end for span in asked}, {span.end for span in reference}
         boundaries += (len(ends & real), len(ends), len(real))
         own += matched(asked, reference)
+        late += lateness(events, found, reference)
         cuts += found
-    return Result(
-        boundaries, own, given, tuple(one.cut_at - one.ended_at for one in cuts), tuple(one.ended_by for one in cuts)
-    )
+    waits = tuple(one.cut_at - one.ended_at for one in cuts)
+    return Result(boundaries, own, given, late, waits, tuple(one.ended_by for one in cuts))
+
+
+def lateness(events: Iterable[Event], cuts: Sequence[Cut], reference: Sequence[Span]) -> Counts:
+    """Questions whose end was not known in time, of those that end with a final chunk."""
+    finals = [event.heard for event in events if event.is_final]
+    said = dict(zip(accumulate(letters(heard.text) for heard in finals), (heard.at for heard in finals), strict=True))
+    ends = list(accumulate(letters(one.text) for one in cuts))
+    ended = [span.end for span in reference if span.asks and span.end in said]
+    known = [cuts[min(bisect_left(ends, end), len(cuts) - 1)].cut_at for end in ended]
+    late = sum(at - said[end] > IN_TIME for at, end in zip(known, ended, strict=True))
+    return Counts(late, late, len(ended))
 
 
 def cut(events: Iterable[Event]) -> list[Cut]:
@@ -143,7 +203,7 @@ def matched(called: Sequence[Span], reference: Sequence[Span]) -> Counts:
 
 def total(results: Sequence[Result]) -> Result:
     """All results together."""
-    counts = [sum((getattr(one, name) for one in results), Counts()) for name in ("boundaries", "own", "given")]
+    counts = [sum((getattr(one, name) for one in results), Counts()) for name in ("boundaries", "own", "given", "late")]
     every = [tuple(value for one in results for value in getattr(one, name)) for name in ("waits", "ended_by")]
     return Result(*counts, *every)  # type: ignore[arg-type]
 

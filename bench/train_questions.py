@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from bench.noise import Noise
-from bench.question_data import Row, read
+from bench.question_data import Row, read_lessons
 from bench.thresholds import profile_thresholds, read_development
 from pipeline.artefacts import Header
 from pipeline.classifier import Table, read_model
@@ -31,8 +31,7 @@ HEARD_WEIGHT = {"en": 0.8, "zh": 0.5}  # of a sentence with errors
 LEAST = 2  # sentences in which an n-gram must occur
 FOLDS = 3
 LANGS = ("en", "zh")
-MODEL = "linear-2"
-OUT = Path(__file__).parents[1] / "pipeline" / "models" / "questions.bin"
+MODEL = "linear-3"
 Vector = NDArray[np.float64]
 
 
@@ -68,7 +67,7 @@ def write_model(data: Path, out: Path, seed: int) -> dict[str, Table]:
 
 def read_training(data: Path) -> list[Row]:
     """All rows that may be learned from."""
-    return read(data, "train.jsonl.gz") + read(data, "train_extra.jsonl.gz")
+    return read_lessons(data, "train.jsonl.gz") + read_lessons(data, "train_extra.jsonl.gz")
 
 
 def lessons(rows: Sequence[Row], lang: str, seed: int) -> Lessons:
@@ -147,4 +146,4 @@ def calibration(
 
 def artefact(tables: dict[str, Table], weights: bytes) -> bytes:
     """The bytes of a model file."""
-    return msgspec.json.encode(Header(MODEL, BUCKETS, tables)) + b"\n" + weights
+    return msgspec.json.encode(Header(MODEL, dict.fromkeys(tables, BUCKETS), tables)) + b"\n" + weights

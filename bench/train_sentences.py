@@ -2,15 +2,12 @@
 
 A place between two sentences that follow each other is an end; a place inside one is none.
 
-Run: python -m bench.train_sentences --data FOLDER [--out FILE] [--seed N]
+Run: realtime-rag train sentences --data FOLDER [--out FILE] [--seed N]
 """
 
 from __future__ import annotations
 
-import argparse
-import gzip
 import random
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,28 +19,18 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
-from bench.question_data import average_precision, precision_recall
+from bench.question_data import Row, average_precision, precision_recall, read
+from bench.train_questions import read_training
 from pipeline.artefacts import Header
 from pipeline.endings import RIGHT, Model, Table, Word, hashes, read_model, words
 
-BUCKETS = 1 << 18
+BUCKETS = {"gap": 1 << 19, "end": 1 << 18}
 STRENGTH = 0.5  # inverse of the regularisation
-LEAST = 2  # places at which a feature must occur
-INSIDE = 3  # places inside a sentence that are looked at; they stand for all of them
-MODEL = "sentences-1"
-OUT = Path(__file__).parents[1] / "pipeline" / "models" / "sentences.bin"
-# Meetings of which parts are the transcripts that `bench.sentences` measures with.
-MEASURED = ("_21_0", "_146_2", "_86_3", "_0_3", "_208_8", "_208_9", "_208_10", "_110_0")
+LEAST = 3  # places at which a feature must occur
+BESIDE = 2.0  # weight of an end beside a question: what is not parted from it hides it
+INSIDE = 4  # places inside a sentence that are looked at; they stand for all of them
+MODEL = "sentences-2"
 Vector = NDArray[np.float64]
-
-
-class Row(msgspec.Struct, frozen=True):
-    """A sentence in its place in a conversation."""
-
-    text: str
-    source: str
-    conv: str | int
-    idx: int
 
 
 class Place(NamedTuple):
@@ -56,47 +43,55 @@ class Place(NamedTuple):
     source: str
 
 
-def main() -> None:
-    """Train both tables, say how good they are on the development file, write the artefact."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train, train_extra and dev (.jsonl.gz)")
-    parser.add_argument("--out", type=Path, default=OUT, help="file to write")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    rows = read_rows(options.data, "train.jsonl.gz") + read_rows(options.data, "train_extra.jsonl.gz")
-    rows = [row for row in rows if not (row.source == "vcsum" and str(row.conv).endswith(MEASURED))]
-    places = list(places_of(rows, options.seed))
+def write_model(data: Path, out: Path, seed: int) -> Model:
+    """Train both tables and write the artefact; gives the model.
+
+    Args:
+        data: folder with train and train_extra (.jsonl.gz).
+        out: file to write.
+        seed: of the places that are looked at and of the solver; the same seed gives the same bytes.
+    """
+    places = list(places_of(read_training(data), seed))
     tables, weights = {}, b""
-    for name in ("gap", "end"):
-        tables[name], learned = train(places, name, options.seed)
+    for name in BUCKETS:
+        tables[name], learned = train(places, name, seed)
         weights += learned
     artefact = msgspec.json.encode(Header(MODEL, BUCKETS, tables)) + b"\n" + weights
-    show(read_model(artefact), list(places_of(read_rows(options.data, "dev.jsonl.gz"), options.seed)))
-    options.out.write_bytes(artefact)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(artefact)
+    return read_model(artefact)
 
 
-def read_rows(folder: Path, name: str) -> list[Row]:
-    """Sentences of one gzipped JSON-lines file; if it is not there, say so and end the program with 2."""
-    path = folder / name
-    if not path.is_file():
-        print(f"{path} is missing. Give the folder of the conversations with --data.", file=sys.stderr)
-        raise SystemExit(2)
-    with gzip.open(path) as lines:
-        return [msgspec.json.decode(line, type=Row) for line in lines]
+def show(model: Model, data: Path, seed: int) -> None:
+    """Print average precision on the development file, and precision and recall at log-odds of -1 to 2, by source."""
+    places = list(places_of(read(data, "dev.jsonl.gz"), seed))
+    for name in BUCKETS:
+        by_source: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+        for place in places:
+            score = model.gap(place.left, place.right) if name == "gap" else model.end(place.left)
+            by_source[place.source] += [(score, place.ends)]
+        for source, pairs in sorted(by_source.items()):
+            points = [precision_recall(pairs, line) for line in (-1, 0, 1, 2)]
+            at = "  ".join(f"{precision:.2f} {recall:.2f}" for precision, recall in points)
+            print(f"{name} {source:<12} {len(pairs):>6}  AP {average_precision(pairs):.3f}  {at}")
 
 
 def places_of(rows: Iterable[Row], seed: int) -> Iterator[Place]:
     """Places of all conversations: at each end that is known, and at a few inside each sentence."""
     dice = random.Random(seed)
     conversations: dict[tuple[str, str | int], dict[int, list[Word]]] = defaultdict(dict)
+    asking = set()
     for row in rows:
         if read := words(row.text):
             conversations[row.source, row.conv][row.idx] = read
-    for (source, _), sentences in sorted(conversations.items(), key=str):
+            if row.question:
+                asking |= {(row.source, row.conv, row.idx - 1), (row.source, row.conv, row.idx)}
+    for (source, conv), sentences in sorted(conversations.items(), key=str):
         for index, sentence in sorted(sentences.items()):
             rest = [word for later in range(index + 1, index + 4) for word in sentences.get(later, [])][:RIGHT]
             if index + 1 in sentences:
-                yield Place(sentence, rest[: dice.randint(1, RIGHT)], True, 1.0, source)
+                beside = (source, conv, index) in asking
+                yield Place(sentence, rest[: dice.randint(1, RIGHT)], True, BESIDE if beside else 1.0, source)
             inside = range(1, len(sentence))
             chosen = dice.sample(inside, min(INSIDE, len(inside)))
             for at in sorted(chosen):
@@ -113,7 +108,7 @@ def train(places: Sequence[Place], name: str, seed: int) -> tuple[Table, bytes]:
     used = np.unique(matrix.indices)
     model = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=200, random_state=seed)
     model.fit(matrix[:, used], ends, sample_weight=weight / weight.mean())
-    coefficients = np.zeros(BUCKETS)
+    coefficients = np.zeros(BUCKETS[name])
     coefficients[used] = model.coef_[0]
     step = float(np.abs(coefficients).max()) / 127
     learned = np.round(coefficients / step).astype(np.int8)
@@ -127,26 +122,9 @@ def design(places: Sequence[Place], name: str) -> csr_matrix:
     columns: list[int] = []
     ends = [0]
     for place in read:
-        columns += [found & (BUCKETS - 1) for found in place if counts[found] >= LEAST]
+        columns += [found & (BUCKETS[name] - 1) for found in place if counts[found] >= LEAST]
         ends.append(len(columns))
-    shape = (len(places), BUCKETS)
+    shape = (len(places), BUCKETS[name])
     matrix = csr_matrix((np.ones(len(columns)), np.array(columns, np.int32), np.array(ends, np.int32)), shape=shape)
     matrix.sum_duplicates()
     return matrix
-
-
-def show(model: Model, places: Sequence[Place]) -> None:
-    """Print average precision, and precision and recall at log-odds of -1 to 2, by source."""
-    for name in ("gap", "end"):
-        by_source: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-        for place in places:
-            score = model.gap(place.left, place.right) if name == "gap" else model.end(place.left)
-            by_source[place.source] += [(score, place.ends)]
-        for source, pairs in sorted(by_source.items()):
-            points = [precision_recall(pairs, line) for line in (-1, 0, 1, 2)]
-            at = "  ".join(f"{precision:.2f} {recall:.2f}" for precision, recall in points)
-            print(f"{name} {source:<12} {len(pairs):>6}  AP {average_precision(pairs):.3f}  {at}")
-
-
-if __name__ == "__main__":
-    main()

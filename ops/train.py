@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -25,11 +27,29 @@ def questions(
     seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
 ) -> None:
     """Train the linear question model, in some minutes; prints the thresholds of its profiles."""
-    try:
+    with _in_a_checkout():
         from bench.train_questions import write_model
+    for lang, table in write_model(data, out, seed).items():
+        print(lang, " ".join(f"{profile}={threshold:g}" for profile, threshold in table.thresholds.items()))
+
+
+@app.command()
+def sentences(
+    data: Annotated[Path, typer.Option(help="folder with train, train_extra and dev (.jsonl.gz)")],
+    out: Annotated[Path, typer.Option(help="file to write")] = MODELS / "sentences.bin",
+    seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
+) -> None:
+    """Train the sentence model, in some minutes; prints how well it finds ends, by source."""
+    with _in_a_checkout():
+        from bench.train_sentences import show, write_model
+    show(write_model(data, out, seed), data, seed)
+
+
+@contextmanager
+def _in_a_checkout() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as exc:
         raise RagError(
             f"Training needs {exc.name}: run it in a checkout of the repository, after `make test` has built .venv."
         ) from exc
-    for lang, table in write_model(data, out, seed).items():
-        print(lang, " ".join(f"{profile}={threshold:g}" for profile, threshold in table.thresholds.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 import msgspec
@@ -11,10 +12,10 @@ Table = TypeVar("Table")
 
 
 class Header(msgspec.Struct, Generic[Table], frozen=True):
-    """The line: name and version, the number of buckets of a table (a power of two), the tables in order."""
+    """The line: name and version, the number of buckets of each table (a power of two), the tables in order."""
 
     model: str
-    buckets: int
+    buckets: dict[str, int]
     tables: dict[str, Table]
 
 
@@ -26,10 +27,13 @@ def read_weights(artefact: bytes, kind: type[Header[Table]]) -> tuple[Header[Tab
     """
     line, _, rest = artefact.partition(b"\n")
     header = msgspec.json.decode(line, type=kind)
-    if len(rest) != header.buckets * len(header.tables):
+    ends = list(accumulate(header.buckets[name] for name in header.tables))
+    if len(rest) != ends[-1]:
         raise ValueError(f"{header.model} is cut short: {len(rest)} bytes of weights; install the package again.")
     whole = memoryview(rest).cast("b")
-    return header, {name: whole[i * header.buckets : (i + 1) * header.buckets] for i, name in enumerate(header.tables)}
+    return header, {
+        name: whole[end - header.buckets[name] : end] for name, end in zip(header.tables, ends, strict=True)
+    }
 
 
 def installed(name: str) -> bytes:

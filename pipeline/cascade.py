@@ -35,7 +35,8 @@ class Cascade:
         low, high = self._card.unsure
         if not low < probability(odds) < high:
             return odds
-        return odds + self._card.share * (self._second.log_odds(sentence, chinese, marked) - odds)
+        share = self._card.share["zh" if chinese else "en"]
+        return odds + share * (self._second.log_odds(sentence, chinese, marked) - odds)
 
 
 def is_unsure(score: float, threshold: float) -> bool:

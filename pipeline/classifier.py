@@ -70,7 +70,7 @@ class Model(NamedTuple):
     def log_odds(self, sentence: str, chinese: bool, marked: bool = False) -> float:
         """Calibrated log-odds that a sentence is a question."""
         lang = "zh" if chinese else "en"
-        table, weights, mask = self.header.tables[lang], self.weights[lang], self.header.buckets - 1
+        table, weights, mask = self.header.tables[lang], self.weights[lang], self.header.buckets[lang] - 1
         buckets = {found & mask for found in hashes(sentence, chinese)}
         total = sum([weights[bucket] for bucket in buckets])
         return table.bias + table.scale * total / sqrt(len(buckets) or 1) + evidence(sentence, chinese, marked)

@@ -15,9 +15,10 @@ _READ = 200  # characters that are read at either end of a long text
 _MARKS = re.compile(r"[^\w'.]+|(?<!\d)\.|\.(?!\d)|_")
 _NUMBER = re.compile(r"\d[\d.]*")
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_LATIN = re.compile("[a-z][a-z']*")
 _BLANKS_IN_CHINESE = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
 _HESITATIONS = frozenset({"um", "uh", "er", "eh", "erm", "ehm", "mm", "hmm", "hm"})
-_FILLERS = frozenset(
+FILLERS = frozenset(
     {*_HESITATIONS, "mhm", "oh", "ah", "well", "so", "okay", "ok", "right", "yeah", "yes", "no", "and", "but", "or"}
     | {"then", "now", "like", "just", "please", "alright", "hey", "hi", "hello", "sorry", "actually", "basically"}
     | {"because", "cause", "'cause", "anyway"}
@@ -61,7 +62,7 @@ def _english(sentence: str) -> list[int]:
     found += [crc32(b"%b %b" % pair) for pair in zip(edged, edged[1:], strict=False)]
     found += [crc32(b"%b %b %b" % three) for three in zip(edged, edged[1:], edged[2:], strict=False)]
     lead = 0
-    while lead < len(words) - 1 and words[lead] in _FILLERS:
+    while lead < len(words) - 1 and words[lead] in FILLERS:
         lead += 1
     found += _frame(edged[lead + 1 : -1])
     return found + [crc32(name.encode("utf-8", "surrogatepass")) for name in structure(words[lead:])]
@@ -96,7 +97,7 @@ def _rounded(count: int, steps: tuple[int, ...]) -> int:
 
 
 def _chinese(sentence: str) -> list[int]:
-    text = _BLANKS_IN_CHINESE.sub("", sentence)
+    text = _LATIN.sub("a", _BLANKS_IN_CHINESE.sub("", sentence))  # a foreign name is a name, however long
     edged = f"^{text}$".encode("utf-16-le", "surrogatepass")
     size = len(edged)
     found = [crc32(edged[at : at + width]) for width in (2, 4, 6, 8) for at in range(0, size - width + 1, 2)]

@@ -155,9 +155,7 @@ def deadline(open_: Open, rules: Rules = DEFAULT_RULES) -> float | None:
     if open_.ending is Ending.WHOLE:
         return heard_at + min(rules.min_silence, rules.max_silence)
     due = heard_at + rules.max_silence
-    # where marks come a text without one is not whole; elsewhere it may be a question, and those are not held back
-    has_rest = open_.ending is Ending.OPEN and (open_.punctuated or has_marks(joined(open_)))
-    if has_rest and (last := open_.fragments[-1]).interim:
+    if open_.ending is Ending.OPEN and (last := open_.fragments[-1]).interim:  # its rest is being spoken
         due = max(due, min(last.heard.at + rules.max_silence, heard_at + _MAX_HOLD))
     return due
 

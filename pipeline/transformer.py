@@ -26,14 +26,14 @@ class Card(msgspec.Struct, frozen=True):
     """What the graph does not say: log-odds of a sentence are `bias + scale * output` of its language's table.
 
     `cascade` are the tables where it is asked only about what the linear model gives a probability within `unsure`;
-    `share` is its part of the log-odds then.
+    `share` is its part of the log-odds then, by language.
     """
 
     model: str
     tables: dict[str, Table]
     cascade: dict[str, Table]
     unsure: tuple[float, float]
-    share: float
+    share: dict[str, float]
 
 
 class Transformer:

@@ -11,13 +11,13 @@ from pipeline.boundaries import looks_whole
 from pipeline.endings import RIGHT, Word, default_model, words
 
 # Log-odds between two words. A cut too many costs a question, one too few costs a moment.
-ENDS = 2.0
-GOES_ON = 0.5  # somebody who speaks on is waited for
+ENDS = 2.5
+GOES_ON = -1.5  # somebody who speaks on is waited for
 # Recognisers end a final where somebody paused, and people pause between sentences.
 JOIN_EVIDENCE = 3.0
 PAUSE_EVIDENCE = 2.0  # a second of silence, up to one
 # Log-odds of the end of a final chunk. They are high: a question in two finals must not be asked as two.
-IS_WHOLE = -0.5  # the short silence is enough
+IS_WHOLE = 0.0  # the short silence is enough
 IS_OPEN = -3.5
 LEAST_LEFT = 2  # words of a sentence that is cut off in the middle of a text
 LEAST_RIGHT = 2  # words that must be known behind a place

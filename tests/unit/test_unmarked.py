@@ -29,7 +29,7 @@ def heard(*texts: str, gap: float = 0.4, state: Open | None = None) -> tuple[Ope
 @pytest.mark.parametrize(
     ("before", "question"),
     [
-        ("yes that is the price of it", "do you have any other questions"),
+        ("that is the price", "do you have any other questions"),
         ("我觉得这个方案很不错", "那你什么时候能来"),
     ],
 )
@@ -47,7 +47,7 @@ def test_a_final_that_ends_in_mid_sentence_is_joined_with_its_rest() -> None:
 
 
 def test_a_session_that_writes_marks_is_never_cut_by_its_words() -> None:
-    text = "yes that is the price of it do you have any other questions"
+    text = "that is the price do you have any other questions"
     assert heard(text)[1] != []
     state, cuts = heard("It is fine.", text)
     assert [cut.text for cut in cuts] == ["It is fine."] and state.punctuated
@@ -83,11 +83,20 @@ def test_where_marks_come_a_sentence_without_one_waits_while_its_rest_is_being_s
     assert cut.text == "Well, and the price of the" and cut.cut_at == pytest.approx(10.0)
 
 
-def test_where_none_come_nothing_that_may_be_a_question_is_held_back_by_what_is_said_after_it() -> None:
+def test_where_none_come_it_waits_only_as_long_as_its_words_are_torn_or_go_on() -> None:
+    """A question that is whole is asked in time, so neither a pause in it nor what is said after it may hold it."""
     state, _ = heard("and the price of the")
     state, cuts = talk(state, Heard(1, "blue", 0.8))
-    assert cuts == []
-    assert silence(state, 1.2)[1][0].text == "and the price of the"
+    assert cuts == [] and deadline(state) == pytest.approx(2.0)
+    assert silence(state, 2.0)[1][0].text == "and the price of the"
+    state, _ = heard("what are")
+    state, cuts = talk(state, Heard(1, "your experiences with remote", 1.1))
+    state, cuts = push(state, Heard(2, "your experiences with remote controls", 1.6))
+    assert cuts == [] and flush(state)[1][0].text == "what are your experiences with remote controls"
+    state, _ = heard("how long does a refund take")
+    assert talk(state, Heard(1, "yesterday", 0.3))[0].ending is Ending.UNSURE
+    _, cuts = talk(state, Heard(1, "i think we should talk", 0.4))
+    assert [(cut.text, cut.cut_at) for cut in cuts] == [("how long does a refund take", 0.4)]
 
 
 def test_a_question_is_asked_in_time_whatever_is_said_after_it() -> None:
@@ -166,7 +175,7 @@ def test_marks_words_and_numbers_are_read_alike_however_they_are_written() -> No
 
 
 def test_an_artefact_that_is_cut_short_is_refused() -> None:
-    header = b'{"model":"x","buckets":8,"tables":{"gap":{"bias":0,"scale":1}}}\n'
+    header = b'{"model":"x","buckets":{"gap":8},"tables":{"gap":{"bias":0,"scale":1}}}\n'
     assert read_model(header + bytes(8)).gap(words("a"), words("b")) == 0
     with pytest.raises(ValueError, match="cut short"):
         read_model(header + bytes(7))
