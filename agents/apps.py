@@ -24,7 +24,7 @@ from agents.transport import records
 from agents.watchdog import watch
 from pipeline.errors import ConfigurationError, RagError
 from pipeline.settings import Settings
-from topics.catalog import Lane, group_of
+from topics.catalog import group_of
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,6 @@ HEARTBEAT = 1.0  # seconds; by it a worker learns of a rebalance, and the whole 
 METADATA_AGE = 3_000  # milliseconds; a broker just back may not know its topics, and nobody asks again before this
 NEVER = 1e8  # seconds; Faust would otherwise leave the group after 1000 s without a partition and never come back
 SWITCH_INTERVAL = 0.0005  # seconds; at Python's 5 ms the consumer threads of several stages wait for one another
-NICENESS = 10  # of the bulk lane's processes: on a machine that both lanes share, the CPU is the live lane's first
 MAX_REQUEST = 2 * 1024 * 1024  # bytes: a dead letter is a record of 1 MiB and its headers
 
 WENT_AWAY = "Kafka went away while the stages started: %s"
@@ -125,8 +124,6 @@ def run_worker(names: Sequence[str], settings: Settings) -> int:
         RagError: a stage met what only a person can mend.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    if settings.lane is Lane.BULK:
-        os.nice(NICENESS)  # before there are threads: each has a niceness of its own
     return uvloop.run(_run(names, settings))
 
 

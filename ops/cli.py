@@ -25,6 +25,7 @@ from pipeline.settings import Settings
 from topics.catalog import Lane
 
 _HERE = Path(__file__).resolve().parent
+BULK_NICENESS = 10  # on a machine that both lanes share, the CPU is the live lane's first
 EXAMPLES = (_HERE if (_HERE / "examples").is_dir() else _HERE.parent) / "examples"  # wheel or checkout
 
 # What a command alone needs is imported in it: a second of start-up for the others otherwise.
@@ -138,6 +139,8 @@ def worker(
     check_kafka_is_named(settings, "worker")
     check_folder("DATA_PATH", settings.data_path)
     configure_logging(settings)
+    if settings.lane is Lane.BULK:
+        os.nice(BULK_NICENESS)  # before there are threads: each has a niceness of its own
     telemetry.switch_on(os.environ, stages[0] if len(stages) == 1 else "worker")
     asyncio.run(admin.wait_for_topics(settings, print_line))
 
