@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from pipeline.settings import Settings
+from pipeline.starting import started
 from pipeline.task_log import TaskLog
 from topics.catalog import TASKS
 from topics.codec import encode
@@ -44,13 +45,7 @@ async def started_producer(settings: Settings) -> AIOKafkaProducer:
     Raises:
         KafkaError: no broker answers.
     """
-    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all")
-    try:
-        await producer.start()
-    except BaseException:
-        await producer.stop()
-        raise
-    return producer
+    return await started(AIOKafkaProducer(**settings.kafka_client(), acks="all"))
 
 
 async def write(producer: Any, settings: Settings, task: str, record: TaskRecord) -> None:

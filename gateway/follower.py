@@ -15,6 +15,7 @@ from gateway.updates import Update, Viewer, advance, read_entry
 from pipeline.cursor import Cursor
 from pipeline.delivery import View
 from pipeline.settings import Settings
+from pipeline.starting import started
 from topics.catalog import ANSWERS, TRANSCRIPTS, Lane
 
 LOOK_UP_WITHIN = 2.5  # seconds; a client waits 3 for its first ack
@@ -49,17 +50,14 @@ class Follower:
 
     async def start(self, lookup: AIOKafkaConsumer, partitions: Iterable[int]) -> None:
         """Connect the reader; what was followed before goes on where it was."""
-        reader = AIOKafkaConsumer(
-            **self._settings.kafka_client(),
-            auto_offset_reset="none",
-            enable_auto_commit=False,
-            fetch_max_wait_ms=self._settings.fetch_wait_ms,
+        reader = await started(
+            AIOKafkaConsumer(
+                **self._settings.kafka_client(),
+                auto_offset_reset="none",
+                enable_auto_commit=False,
+                fetch_max_wait_ms=self._settings.fetch_wait_ms,
+            )
         )
-        try:
-            await reader.start()
-        except BaseException:
-            await reader.stop()
-            raise
         mine = [self._tp(partition) for partition in sorted(partitions)]
         reader.assign(mine)
         for tp in mine:

@@ -8,6 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from pipeline.settings import Settings
+from pipeline.starting import started
 
 
 async def open_producer(settings: Settings, **options: Any) -> AIOKafkaProducer:
@@ -17,13 +18,9 @@ async def open_producer(settings: Settings, **options: Any) -> AIOKafkaProducer:
         KafkaError: no broker answers.
     """
     idempotent = not settings.kafka_embedded
-    producer = AIOKafkaProducer(**settings.kafka_client(), acks="all", enable_idempotence=idempotent, **options)
-    try:
-        await producer.start()
-    except BaseException:
-        await producer.stop()
-        raise
-    return producer
+    return await started(
+        AIOKafkaProducer(**settings.kafka_client(), acks="all", enable_idempotence=idempotent, **options)
+    )
 
 
 async def close_producer(producer: AIOKafkaProducer, within: float = 1.0) -> None:
