@@ -12,6 +12,9 @@ import typer
 from pipeline.errors import RagError
 
 app = typer.Typer(no_args_is_help=True, help="Train the models that come with the package.")
+Data = Annotated[Path, typer.Option(help="folder with train, train_extra and dev (.jsonl.gz)")]
+Out = Annotated[Path, typer.Option(help="file to write")]
+Seed = Annotated[int, typer.Option(help="the same seed gives the same bytes")]
 MODELS = Path(__file__).parents[1] / "pipeline" / "models"
 
 
@@ -21,11 +24,7 @@ def train() -> None:
 
 
 @app.command()
-def questions(
-    data: Annotated[Path, typer.Option(help="folder with train, train_extra and dev (.jsonl.gz)")],
-    out: Annotated[Path, typer.Option(help="file to write")] = MODELS / "questions.bin",
-    seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
-) -> None:
+def questions(data: Data, out: Out = MODELS / "questions.bin", seed: Seed = 1) -> None:
     """Train the linear question model, in some minutes; prints the thresholds of its profiles."""
     with _in_a_checkout():
         from bench.train_questions import write_model
@@ -34,11 +33,7 @@ def questions(
 
 
 @app.command()
-def sentences(
-    data: Annotated[Path, typer.Option(help="folder with train, train_extra and dev (.jsonl.gz)")],
-    out: Annotated[Path, typer.Option(help="file to write")] = MODELS / "sentences.bin",
-    seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
-) -> None:
+def sentences(data: Data, out: Out = MODELS / "sentences.bin", seed: Seed = 1) -> None:
     """Train the sentence model, in some minutes; prints how well it finds ends, by source."""
     with _in_a_checkout():
         from bench.train_sentences import show, write_model
