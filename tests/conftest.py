@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -19,6 +19,9 @@ from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from tests import brokers, databases
 from tests.brokers import Broker, with_topics
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("suite")
@@ -85,6 +88,23 @@ def postgres_url() -> Iterator[str]:
         (pytest.fail if brokers.in_ci() else pytest.skip)(databases.MISSING)
     with databases.postgres(binaries) as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """As in DATABASE_URL: each test that uses it runs on both."""
+    return str(request.getfixturevalue("postgres_url")) if request.param == "postgresql" else ""
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    """The database of a test module's `settings`, empty: PostgreSQL is shared by the tests of a run."""
+    from storage.store import Store  # a second of start-up that few tests need
+
+    store = Store(settings)
+    store.clear()
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="session")

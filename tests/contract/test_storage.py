@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +26,9 @@ from topics.tasks import TaskCancelled, TaskCreated
 pytestmark = pytest.mark.contract
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
-    return Settings(batch_storage_path=tmp_path, database_url=url)
-
-
 @pytest.fixture
-def store(settings: Settings) -> Iterator[Store]:
-    store = Store(settings)
-    store.clear()
-    yield store
-    store.close()
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(batch_storage_path=tmp_path, database_url=database_url)
 
 
 def said(session: str, offset: int, record: Any, char: int = 0, at: float = 5.0) -> Answered:

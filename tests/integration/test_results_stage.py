@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -31,23 +31,9 @@ PARTITION = 1
 Told = tuple[str, Source, AnswerRecord]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue("postgres_url")) if request.param == "postgresql" else ""
-
-
 @pytest.fixture
 async def settings(kafka_settings: Settings, database_url: str) -> AsyncIterator[Settings]:
     yield dataclasses.replace(kafka_settings, lane=Lane.BULK, database_url=database_url)
-
-
-@pytest.fixture
-def store(settings: Settings) -> Iterator[Store]:
-    """The database that the stage fills, empty: PostgreSQL is shared by the tests of a run."""
-    store = Store(settings)
-    store.clear()
-    yield store
-    store.close()
 
 
 async def answer(settings: Settings, epoch: int, told: Sequence[Told], claims: bool = True) -> None:
