@@ -1,4 +1,4 @@
-"""The transformer that is fine-tuned to hear questions: the lower layers of multilingual-e5-small, one number out.
+"""The transformer that is fine-tuned to hear ends and questions: the lower layers of multilingual-e5-small.
 
 Needs torch and tokenizers, which the project itself does not.
 """
@@ -17,7 +17,8 @@ from bench.e5 import E5
 
 PIECES = 28_000
 LAYERS = 6
-LONGEST = 64  # pieces that are read; of a longer sentence its first ones
+LONGEST = 64  # pieces that are read of a sentence, its first ones
+PLACES = 128  # pieces of running speech that are read at once
 SPECIAL = 4  # begin, padding, end, unknown
 PADDING = 1
 
@@ -78,8 +79,8 @@ class Layer(nn.Module):
         return self.oln(x + self.drop(self.fo(functional.gelu(self.fi(x)))))
 
 
-class Classifier(nn.Module):
-    """Ids of pieces (batch, length), padded by `PADDING`, in; log-odds (batch) out."""
+class Listener(nn.Module):
+    """Ids of pieces (batch, length), padded by `PADDING`, in; log-odds of two kinds out, as `forward` says."""
 
     def __init__(self, e5: E5, kept: Sequence[int]) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ class Classifier(nn.Module):
         self.word = nn.Embedding.from_pretrained(
             tensors["emb.word"].view(-1, size)[list(kept)].clone(), freeze=False, sparse=True
         )
-        place = tensors["emb.pos"].view(-1, size)[:LONGEST] + tensors["emb.type"][:size]
+        place = tensors["emb.pos"].view(-1, size)[:PLACES] + tensors["emb.type"][:size]
         self.place = nn.Parameter(place.clone())
         self.normal = nn.LayerNorm(size, 1e-12)
         self.normal.load_state_dict({"weight": tensors["emb.ln.w"], "bias": tensors["emb.ln.b"]})
@@ -99,15 +100,18 @@ class Classifier(nn.Module):
                  for name, value in layer.state_dict().items() for part, kind in [name.split(".")]}
             )  # fmt: skip
         self.drop = nn.Dropout(0.1)
-        self.head = nn.Linear(2 * size, 1)
-        nn.init.normal_(self.head.weight, std=0.02)
+        self.head, self.places = nn.Linear(2 * size, 1), nn.Linear(size, 2)
+        for head in self.head, self.places:
+            nn.init.normal_(head.weight, std=0.02)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Log-odds that each sentence asks something."""
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-odds that each row is a sentence that asks something (batch), and of each piece (batch, length, 2) that a
+        sentence ends with it, and that something was just asked there.
+        """  # noqa: D205
         seen = (ids != PADDING).float()
         hidden = (1.0 - seen[:, None, None, :]) * -1e4
         x = self.drop(self.normal(self.word(ids) + self.place[: ids.shape[1]]))
         for layer in self.layers:
             x = layer(x, hidden)
         mean = (x * seen[:, :, None]).sum(1) / seen.sum(1, keepdim=True)
-        return self.head(self.drop(torch.cat([x[:, 0], mean], 1)))[:, 0]
+        return self.head(self.drop(torch.cat([x[:, 0], mean], 1)))[:, 0], self.places(self.drop(x))

@@ -1,7 +1,8 @@
-"""The transformer of the extra `onnx`: reads its artefact, gives the log-odds that a sentence asks something.
+"""The transformer of the extra `onnx`: reads its artefact; gives the log-odds that a sentence asks something, and that
+one ends in running speech.
 
 The artefact is an ONNX graph, ids of pieces in and raw log-odds out; its metadata hold the tokeniser and a `Card`.
-"""
+"""  # noqa: D205
 
 from __future__ import annotations
 
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
-ARTEFACT = "questions.onnx"
+ARTEFACT = "transformer.onnx"
+AT_ONCE = 126  # pieces of running speech that are read at once, without the two that stand around them
+BEFORE, BEHIND = 32, 8  # pieces on both sides that are read for the sake of those between
+LEAST = -4.5  # log-odds of a question; surer than that it cannot be, and a question mark must still count
+_BEGIN, _END = 0, 2
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -41,6 +46,8 @@ class Transformer:
 
     def __init__(self, session: InferenceSession, tokenizer: Tokenizer, card: Card) -> None:
         self._session, self._tokenizer, self.card = session, tokenizer, card
+        self._whole = type(tokenizer).from_str(tokenizer.to_str())
+        self._whole.no_truncation()
 
     @property
     def name(self) -> str:
@@ -55,12 +62,23 @@ class Transformer:
     def output(self, sentence: str) -> float:
         """What the graph gives for a sentence; of a long one its first pieces are read."""
         ids = self._tokenizer.encode(sentence.encode("utf-8", "replace").decode()).ids
-        return float(self._session.run(None, {"ids": [ids]})[0][0])
+        return float(self._session.run(["asks"], {"ids": [ids]})[0][0])
+
+    def ends(self, speech: str) -> tuple[list[int], list[float]]:
+        """Of each piece of `plain` speech: the character behind it, and the log-odds that a sentence ends there."""
+        found = self._whole.encode(speech, add_special_tokens=False)
+        odds: list[float] = []
+        for begin in range(0, max(1, len(found.ids) - BEFORE - BEHIND), AT_ONCE - BEFORE - BEHIND):
+            part = [_BEGIN, *found.ids[begin : begin + AT_ONCE], _END]
+            places = self._session.run(["places"], {"ids": [part]})[0][0, 1:-1, 0]
+            odds[max(0, len(odds) - BEHIND) :] = places[len(odds) and BEFORE :].tolist()
+        return [end for _, end in found.offsets], odds
 
     def log_odds(self, sentence: str, chinese: bool, marked: bool = False) -> float:
         """Calibrated log-odds that a sentence is a question."""
         table = self.tables["zh" if chinese else "en"]
-        return table.bias + table.scale * self.output(sentence) + evidence(sentence, chinese, marked)
+        odds = max(table.bias + table.scale * self.output(sentence), LEAST)
+        return odds + evidence(sentence, chinese, marked)
 
 
 def read_transformer(artefact: bytes) -> Transformer:

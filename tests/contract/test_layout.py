@@ -97,7 +97,7 @@ def test_the_wheel_holds_our_packages_and_what_they_read_at_run_time(tmp_path: P
         "gateway/console/index.html",
         "ops/broker/pom.xml",
         "pipeline/models/questions.bin",
-        "pipeline/models/questions.onnx",
+        "pipeline/models/transformer.onnx",
         "ops/examples/CREDITS.md",
         "storage/migrations/versions/v0001_results.py",
         "topics/schemas/answers.json",
