@@ -30,7 +30,9 @@ class Habits:
     the next sentence stands in the same final; `revise` that an interim ends in a word that is heard otherwise later.
     Timed words bring a final at a silence of `pause`; so do `longest` seconds of speech without a mark. With `settle`
     the whole segment is heard in an interim first, and the final comes so many seconds later, as recognisers do that
-    wait for silence.
+    wait for silence. `natural` speech pauses before three sentences in four, and before every eighth word inside of
+    one, for shorter; so do the speakers of the earnings calls whose word times are published. Its chunks come up to
+    0.15 s late.
     """
 
     words_per_second: float = 2.8
@@ -45,6 +47,7 @@ class Habits:
     revise: float = 0.1
     settle: float = 0.0
     drop_punctuation: bool = False
+    natural: bool = False
 
 
 def recognise(turns: Iterable[Turn], seed: int = 1, habits: Habits | None = None) -> Iterator[ChunkEvent]:
@@ -56,12 +59,12 @@ def recognise(turns: Iterable[Turn], seed: int = 1, habits: Habits | None = None
     habits = habits or Habits()
     dice, clock, segments, sent = random.Random(seed), 0.0, 0, 0
     for turn in turns:
-        words = _spaced(turn.words) if turn.words else _timed(turn, clock, habits)
+        words = _spaced(turn.words) if turn.words else _timed(turn, clock, dice, habits)
         for segment in _segments(words, dice, habits):
             segments += 1
             for end, heard, is_final in _hearings(segment, dice, habits):
                 sent += 1
-                clock = max(clock, end)
+                clock = max(clock, end + (dice.uniform(0.0, 0.15) if habits.natural else 0.0))
                 yield ChunkEvent(
                     clock, _chunk(turn, heard, f"c{sent}", f"s{segments}", segment[0].start, end, is_final)
                 )
@@ -88,13 +91,20 @@ def _spaced(words: Sequence[Word]) -> list[Word]:
     return [replace(word, text=word.text + " ") for word in words]
 
 
-def _timed(turn: Turn, start: float, habits: Habits) -> list[Word]:
+def _timed(turn: Turn, start: float, dice: random.Random, habits: Habits) -> list[Word]:
     seconds = 1 / (habits.characters_per_second if turn.lang == "zh" else habits.words_per_second)
     words = []
     for token in _TOKEN.findall(turn.text):
         words.append(Word(token, start, start + seconds))
-        start += seconds + (habits.sentence_gap if _SENTENCE_END.search(token) else 0)
+        ends = bool(_SENTENCE_END.search(token))
+        start += seconds + (_silence(ends, dice) if habits.natural else ends * habits.sentence_gap)
     return words
+
+
+def _silence(ends: bool, dice: random.Random) -> float:
+    """Seconds behind a word that ends a sentence, or does not."""
+    chance, mean, most = (0.75, 0.9, 1.0) if ends else (0.13, 0.4, 0.6)
+    return min(dice.expovariate(1 / mean), most) if dice.random() < chance else 0.0
 
 
 def _segments(words: Sequence[Word], dice: random.Random, habits: Habits) -> Iterator[list[Word]]:
