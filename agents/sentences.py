@@ -18,6 +18,7 @@ from agents.unit import Unit
 from pipeline import tracing
 from pipeline.delivery import just_below
 from pipeline.early import Early, answer, listen, look, settle
+from pipeline.end_models import reader_of
 from pipeline.sentences import Cut, Open, Rules, flush, push, rules_with, silence, talk
 from pipeline.sessions import Sessions
 from pipeline.settings import Settings
@@ -48,10 +49,13 @@ class Sentences(Logic):
     has_timers = True
 
     def __init__(self, settings: Settings) -> None:
-        silences = (settings.sentence_max_silence, settings.sentence_min_silence)
-        self.rules = Rules(*silences, settings.sentence_max_chars, settings.early_start)
+        self.rules = settings.rules()
         # in the bulk lane a session ends with its `end`, and records come as fast as they can be read
         self.is_bulk = settings.lane is Lane.BULK
+
+    async def start(self) -> None:
+        """Read the model, so that one that cannot be read is told at the start."""
+        reader_of(self.rules.model)
 
     def new_memory(self) -> Memory:
         """Nothing heard yet."""
@@ -65,8 +69,8 @@ class Sentences(Logic):
     def already(self, unit: Unit) -> bool:
         """Whether all of a chunk stands in sentences, or the record was passed on."""
         speech, record = unit.assignment.memory.sessions.of(unit.session), unit.record
-        if isinstance(record, AsrChunk):
-            return bool(Source(unit.raw.offset, len(record.text.rstrip())) <= speech.spoken)
+        if isinstance(record, AsrChunk):  # how a segment was heard counts for what of it is not cut yet
+            return record.is_final and bool(Source(unit.raw.offset, len(record.text.rstrip())) <= speech.spoken)
         return bool(unit.source <= speech.told)
 
     async def arrive(self, unit: Unit) -> bool:
@@ -104,10 +108,12 @@ class Sentences(Logic):
 
     async def _overhear(self, speech: Speech, unit: Unit, chunk: AsrChunk) -> None:
         """An interim chunk says that the open sentence goes on, or what is being said while there is none."""
-        heard, rules = speech.heard(unit, chunk), self._rules(speech)
+        heard, rules, live = speech.heard(unit, chunk), self._rules(speech), unit.raw.key is not None
+        if live and not self.is_bulk:
+            speech.grow(unit, chunk)
         if speech.open.fragments:
             await self._emit(speech, *talk(speech.open, heard, rules))
-        elif rules.early_start and not self.is_bulk and unit.raw.key is not None and unit.source > speech.spoken:
+        elif rules.early_start and not self.is_bulk and live and unit.source > speech.spoken:
             speech.overhear(listen(speech.early, heard), unit)
             await self._look(speech, unit.time)
 
@@ -143,6 +149,7 @@ class Sentences(Logic):
             await self._write(speech, unit, cut, sentence, [speech.held.pop(offset) for offset in done])
         for offset in [offset for offset in speech.held if offset not in still]:
             speech.held.pop(offset).release()  # blank, or cut before a restart
+        speech.let_go()
 
     async def _write(
         self, speech: Speech, unit: Unit, cut: Cut, sentence: Sentence, release: Sequence[Unit] = ()
@@ -171,6 +178,8 @@ class Sentences(Logic):
         await self._emit(speech, *flush(speech.open, unit.time))
         if withdraws(record):
             speech.overhear(Early())
+            speech.growth = None
+            speech.let_go()
         await unit.emit(record)
         speech.spoken = max(speech.spoken, just_below(unit.source))
         if self.is_bulk and isinstance(record, End):  # nothing follows that could ask with it
@@ -179,7 +188,8 @@ class Sentences(Logic):
     async def _ask_now(self, speech: Speech, unit: Unit, control: Control) -> None:
         """The open sentence is consumed: its outcome is the question that is asked now."""
         consumed = [speech.held.pop(offset) for offset in list(speech.held)]
-        speech.open = Open(punctuated=speech.open.punctuated)
+        speech.open, speech.growth = Open(punctuated=speech.open.punctuated), None
+        speech.let_go()
         speech.overhear(Early())
         asked = Control(
             action="instant_query",
@@ -213,6 +223,7 @@ class Sentences(Logic):
         for session, speech in list(speaking.items()):
             await self._emit(speech, *silence(speech.open, clock, self._rules(speech)))
             await self._look(speech, clock)
+            speech.let_go(clock)
             _keep(speaking, session, speech)
 
     async def _end_silent(self, speaking: dict[str, Speech], since: float) -> None:
@@ -227,7 +238,7 @@ class Sentences(Logic):
 
 def _keep(speaking: dict[str, Speech], session: str, speech: Speech) -> None:
     speaking.pop(session, None)
-    if speech.open.fragments or speech.overheard is not None:  # behind the others: they stand as they were heard
+    if not speech.is_idle() or speech.open.fragments:  # behind the others: they stand as they were heard
         speaking[session] = speech
 
 

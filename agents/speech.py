@@ -5,11 +5,14 @@ from __future__ import annotations
 from agents.unit import Unit
 from pipeline.delivery import just_below
 from pipeline.early import Asked, Early
+from pipeline.heard import grown, heard
+from pipeline.pauses import Growth
 from pipeline.sentences import Cut, Heard, Open
 from pipeline.unmarked import has_marks
 from topics.messages import Ask, AsrChunk, Control, End, Endpointing, Failed, Record, Sentence
 from topics.sources import BEFORE_ALL, Source
 
+SPEAKS = 10.0  # seconds without another word after which no final chunk is waited for
 REMEMBERED_IDS = 256  # of one session: a client resends what was not acknowledged, which is never more
 
 
@@ -19,6 +22,8 @@ class Speech:
     def __init__(self) -> None:
         self.open = Open()
         self.held: dict[int, Unit] = {}  # chunks of the open sentence, by offset
+        self.growth: Growth | None = None  # of the segment that is being heard
+        self.growing: dict[int, Unit] = {}  # first chunks of it and of the segments in `held`, by offset
         self.early = Early()
         self.overheard: Unit | None = None  # interim chunk of `early.heard`
         self.spoken: Source = BEFORE_ALL  # where the last sentence ended
@@ -32,7 +37,7 @@ class Speech:
 
     def is_idle(self) -> bool:
         """Whether nothing is held."""
-        return not self.held and self.overheard is None
+        return not self.held and not self.growing and self.overheard is None
 
     def repeats(self, client_id: str | None, offset: int) -> bool:
         """Whether the client sent this before; if not it is remembered. A record read again does not repeat itself."""
@@ -56,6 +61,26 @@ class Speech:
         if new:
             self.overheard = unit
         self.early = early
+
+    def grow(self, unit: Unit, chunk: AsrChunk) -> None:
+        """Listen to how a segment grows where its marks do not say where sentences end.
+
+        Its first chunk is held until its sentences are written: a successor hears the same pauses.
+        """
+        self.growth = grown(self.growth, chunk, unit.raw.offset, unit.time, self.open)
+        if self.growth is not None and self.growth.offset == unit.raw.offset:
+            unit.hold()
+            self.growing[unit.raw.offset] = unit
+        self.let_go()
+
+    def let_go(self, clock: float = 0.0) -> None:
+        """Release first chunks that are of nothing any more; so they are if nothing came for long at `clock`."""
+        if self.growth is not None and clock - self.growth.steps[-1][1] > SPEAKS:
+            self.growth = None
+        known = [self.growth, *(fragment.heard.growth for fragment in self.open.fragments)]
+        needed = {growth.offset for growth in known if growth is not None}
+        for offset in [offset for offset in self.growing if offset not in needed]:
+            self.growing.pop(offset).release()
 
     def recall(self, source: Source, record: Record) -> None:
         """Know what a predecessor wrote."""
@@ -86,9 +111,11 @@ class Speech:
             self.early = Early()
 
     def heard(self, unit: Unit, chunk: AsrChunk) -> Heard:
-        """A chunk as the cutter takes it."""
-        speaker, segment = (None if value is None else str(value) for value in (chunk.speaker, chunk.segment_id))
-        return Heard(unit.raw.offset, chunk.text, unit.time, speaker, chunk.lang or self.lang, segment)
+        """A chunk as the cutter takes it; a final one ends the growth of its segment."""
+        growth = self.growth
+        if chunk.is_final:
+            self.growth = None
+        return heard(chunk, unit.raw.offset, unit.time, self.lang, growth)
 
     def sentence(self, cut: Cut, settles: str | None = None, *, is_last: bool = True) -> Sentence:
         """The record of a sentence whose chunks are still held; `settles` is the source of the early one it became.

@@ -24,10 +24,10 @@ from gateway.replay_wish import Asked
 from gateway.writing import AT_ONCE, BEAT
 from pipeline.batches import Task
 from pipeline.cascade import model_of
+from pipeline.end_models import reader_of
 from pipeline.errors import BrokerError, RagError
 from pipeline.profiles import read_profile
 from pipeline.replays import Estimate, Range, Replay, Written
-from pipeline.sentences import Rules
 from pipeline.settings import Settings
 from topics.catalog import TRANSCRIPTS
 from topics.codec import DecodeError, decode
@@ -74,10 +74,10 @@ class Replays:
         profile = read_profile(settings.question_profile)
         try:  # in a thread: a large model takes a second, and live clients go first
             await asyncio.to_thread(model_of, asked.listening().model or profile.model or settings.question_model)
+            await asyncio.to_thread(reader_of, settings.sentence_model)
         except RagError as exc:
-            raise Problem(501, "INVALID_REQUEST", f"detector: no estimate by it here: {exc}") from exc
-        rules = Rules(settings.sentence_max_silence, settings.sentence_min_silence, settings.sentence_max_chars)
-        return Estimate(rules, profile, settings.question_model)
+            raise Problem(501, "INVALID_REQUEST", f"no estimate here: {exc}") from exc
+        return Estimate(settings.rules(), profile, settings.question_model)
 
     async def begin(self, asked: Asked, principal: str) -> Task:
         """Create the task and begin to write its sessions.

@@ -23,6 +23,7 @@ from ops.processes import Process, print_line
 from ops.supervisor import keep_running, last_words
 from ops.surroundings import check_folder, check_port
 from pipeline.cascade import model_of
+from pipeline.end_models import reader_of
 from pipeline.errors import BrokerError, RagError
 from pipeline.providers import open_provider
 from pipeline.settings import Settings
@@ -90,6 +91,7 @@ async def up(
     check_port(settings)
     await open_provider(settings)  # what is wrong with these is said before anything runs
     model_of(settings.question_model)
+    reader_of(settings.sentence_model)
     async with AsyncExitStack() as stack:
         settings, broker, watches = await _broker(settings, stack, free_ports)
         await create_topics(settings)

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
+from pipeline.heard import grown, heard
 from pipeline.joined import has_content
+from pipeline.pauses import Growth
 from pipeline.profiles import BALANCED, Profile, read_profile
 from pipeline.questions import detect
-from pipeline.sentences import DEFAULT_RULES, Cut, Heard, Open, Rules, flush, push, rules_with, talk
+from pipeline.sentences import DEFAULT_RULES, Cut, Open, Rules, flush, push, rules_with, talk
 from topics.messages import Ask, AsrChunk, Control, End, Endpointing, Transcript
 
 _OFFSETS = re.compile(r"(\d+):(\d+)-(\d+)")
@@ -161,6 +163,7 @@ class _Speech:
 
     def __init__(self) -> None:
         self.open = Open()
+        self.growth: Growth | None = None
         self.seen: set[str] = set()
         self.said = ""
         self.lang: str | None = None
@@ -206,12 +209,11 @@ class Estimate:
         if chunk.is_final:
             self.finals += 1
             speech.lang, speech.profile = chunk.lang or speech.lang, chunk.profile or speech.profile
-        elif not speech.open.fragments:
-            return
-        speaker, segment = (None if value is None else str(value) for value in (chunk.speaker, chunk.segment_id))
-        heard = Heard(offset, chunk.text, at, speaker, chunk.lang or speech.lang, segment)
-        hear = push if chunk.is_final else talk
-        self._judge(speech, *hear(speech.open, heard, rules_with(self._rules, speech.endpointing)))
+        taken = heard(chunk, offset, at, speech.lang, speech.growth)
+        speech.growth = None if chunk.is_final else grown(speech.growth, chunk, offset, at, speech.open)
+        if chunk.is_final or speech.open.fragments:
+            hear = push if chunk.is_final else talk
+            self._judge(speech, *hear(speech.open, taken, rules_with(self._rules, speech.endpointing)))
 
     def _judge(self, speech: _Speech, open_: Open, cuts: list[Cut]) -> None:
         speech.open = open_

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from msgspec.structs import asdict
 
 from pipeline import boundaries
+from pipeline.pauses import Growth, Spoken, before, pauses
 from pipeline.revisions import behind, revises
-from pipeline.unmarked import Ending, Join, ending, ending_before, has_marks, words_end
+from pipeline.unmarked import Ending, ending, ending_before, has_marks, words_end
 from topics.messages import Endpointing
 
 _LOOK_AHEAD = 64  # characters beyond the length cap that may decide about a mark before it
 _MAX_HOLD = 10.0  # seconds behind a final chunk for which somebody who goes on speaking holds a sentence open
 _MAX_INTERIMS = 128  # that are listened to behind a final chunk
 _INTERIM_CHARS = 200  # of an interim chunk that are read
-_PER_SECOND = 14.0  # characters that people speak in a second; a Chinese one counts for three
 
 EndedBy = Literal["mark", "words", "silence", "length", "speaker", "flush", "early"]
 
 
 class Rules(NamedTuple):
-    """When a sentence ends without a mark: seconds of silence and characters; whether some are early (`early.py`)."""
+    """When a sentence ends without a mark: seconds of silence and characters; whether some are early (`early.py`).
+
+    `model` judges the words of a session without marks: one of `end_models.MODELS`.
+    """
 
     max_silence: float = 1.2
     min_silence: float = 0.5
     max_chars: int = 400
     early_start: bool = False
+    model: str = "linear"
 
 
 DEFAULT_RULES = Rules()
@@ -44,7 +47,10 @@ def rules_with(rules: Rules, own: Endpointing | None) -> Rules:
 
 
 class Heard(NamedTuple):
-    """One final chunk: its offset in the transcripts topic and its record time in seconds."""
+    """One final chunk: its offset in the transcripts topic and its record time in seconds.
+
+    `growth` is how it was heard in interim chunks before, if anybody listened.
+    """
 
     offset: int
     text: str
@@ -52,6 +58,7 @@ class Heard(NamedTuple):
     speaker: str | None = None
     lang: str | None = None
     segment: str | None = None
+    growth: Growth | None = None
 
 
 class Fragment(NamedTuple):
@@ -176,7 +183,7 @@ def _hear(open_: Open, fragments: list[Fragment], rules: Rules) -> tuple[Open, l
         open_, ended = _end_before(open_, fragment.heard, rules)
         cuts += ended
         if fragment.interim:
-            open_, ended = _speak_on(open_, fragment)
+            open_, ended = _speak_on(open_, fragment, rules)
             cuts += ended
             continue
         open_, found = _first_cut(_add(open_, fragment), rules)
@@ -187,13 +194,16 @@ def _hear(open_: Open, fragments: list[Fragment], rules: Rules) -> tuple[Open, l
     return open_, cuts
 
 
-def _speak_on(open_: Open, fragment: Fragment) -> tuple[Open, list[Cut]]:
+def _speak_on(open_: Open, fragment: Fragment, rules: Rules) -> tuple[Open, list[Cut]]:
     """Somebody speaks behind the open sentence, if there still is one; his words may show that it has ended."""
     if not open_.fragments or len(open_.fragments) - open_.latest > _MAX_INTERIMS:
         return open_, []
     text, heard = joined(open_), fragment.heard
     ending = min(open_.ending, Ending.UNSURE)  # there was no silence
-    if not (open_.punctuated or has_marks(text)) and (found := ending_before(text, heard.text)) is not None:
+    unmarked = not (open_.punctuated or has_marks(text))
+    first = open_.fragments[open_.latest + 1].heard if open_.latest + 1 < len(open_.fragments) else heard
+    silent = before(open_.fragments[open_.latest].heard.at, first.text, first.at)
+    if unmarked and (found := ending_before(text, heard.text, silent, rules.model)) is not None:
         if found is Ending.WHOLE:
             return _end(open_, "words", heard.at)
         ending = found
@@ -239,12 +249,12 @@ def _first_cut(open_: Open, rules: Rules) -> tuple[Open, tuple[Cut, list[Fragmen
     ended_by: EndedBy = "mark"
     if end is None and not open_.punctuated and not has_marks(near):
         ended_by = "words"
-        end, looked = words_end(near, _joins(open_, starts), open_.looked)
+        end, looked = words_end(near, pauses(_spoken(open_, starts)), open_.looked, rules.model)
         open_ = open_._replace(looked=looked)
     if (end or len(text)) > limit:
         end, ended_by = boundaries.length_end(text, limit), "length"
     if end is None:
-        return open_._replace(ending=ending(text, open_.punctuated)), None
+        return open_._replace(ending=ending(text, open_.punctuated, rules.model)), None
     last = max(index for index, start in enumerate(starts) if start < end)
     heard, begin, *_ = open_.fragments[last]
     lead = len(heard.text) - begin - len(heard.text[begin:].lstrip())
@@ -255,15 +265,14 @@ def _first_cut(open_: Open, rules: Rules) -> tuple[Open, tuple[Cut, list[Fragmen
     return open_, (cut, [Fragment(heard, char), *rest])
 
 
-def _joins(open_: Open, starts: list[int]) -> list[Join]:
-    """Where chunks meet, with the silence between them: the time that passed less that of speaking the second."""
-    joins = []
-    spoken_ones = [(fragment, start) for fragment, start in zip(open_.fragments, starts, strict=True) if fragment.text]
-    for (one, _), (two, start) in pairwise(spoken_ones):
-        spoken = sum(1 if character.isascii() else 3 for character in two.text) / _PER_SECOND
-        passed = two.heard.at - one.heard.at
-        joins.append(Join(start, passed - spoken, 2 * passed > spoken))
-    return joins
+def _spoken(open_: Open, starts: list[int]) -> list[Spoken]:
+    """The final parts of the open sentence, each with its place in the whole."""
+    parts = []
+    for fragment, at in zip(open_.fragments, starts, strict=True):
+        if text := fragment.text:
+            before = sum(map(str.isalnum, fragment.heard.text[: fragment.start]))
+            parts.append(Spoken(text, at, fragment.heard.at, before, fragment.heard.growth))
+    return parts
 
 
 def _end(open_: Open, ended_by: EndedBy, at: float | None = None) -> tuple[Open, list[Cut]]:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
-from pipeline.cascade import MODELS
+from pipeline.cascade import MODELS as QUESTION_MODELS
+from pipeline.end_models import MODELS as SENTENCE_MODELS
 from pipeline.errors import ConfigurationError
 from pipeline.profiles import read_profile
+from pipeline.sentences import Rules
 from topics.catalog import Lane
 
 _FROM_ZERO = ("provider_", "memory_", "openai_max", "question_ask_per")
@@ -107,6 +109,7 @@ class Settings:
     sentence_min_silence: float = _setting(0.5, "seconds of silence that may end a sentence that looks whole")
     sentence_max_silence: float = _setting(1.2, "seconds of silence that end any sentence")
     sentence_max_chars: int = _setting(400, "characters after which a sentence is cut")
+    sentence_model: str = _setting("linear", "what cuts speech without marks: linear; onnx with the extra onnx")
     early_start: bool = _setting(
         False, "ask what interim chunks show to be a whole question at once; taken back if the final one differs"
     )
@@ -167,14 +170,20 @@ class Settings:
         for name in ("port", "stage_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise ConfigurationError(f"{name.upper()} must be a port: 0 to 65535.")
-        if self.question_model not in MODELS:
-            raise ConfigurationError(f"QUESTION_MODEL={self.question_model!r} is not one of: {', '.join(MODELS)}.")
+        for name, models in (("question_model", QUESTION_MODELS), ("sentence_model", SENTENCE_MODELS)):
+            if (given := getattr(self, name)) not in models:
+                raise ConfigurationError(f"{name.upper()}={given!r} is not one of: {', '.join(models)}.")
         try:
             read_profile(self.question_profile)
         except ValueError as exc:
             raise ConfigurationError(f"QUESTION_PROFILE={self.question_profile!r}: {exc}") from exc
         if not self.ws_path.startswith("/"):
             raise ConfigurationError(f"WS_PATH must start with a slash, not {self.ws_path!r}.")
+
+    def rules(self) -> Rules:
+        """When a sentence ends, in sessions that ask for nothing else."""
+        silences = (self.sentence_max_silence, self.sentence_min_silence)
+        return Rules(*silences, self.sentence_max_chars, self.early_start, self.sentence_model)
 
     def kafka_client(self) -> dict[str, Any]:
         """Keyword arguments that all aiokafka clients share: where the brokers are and how to speak to them."""

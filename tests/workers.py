@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -80,20 +81,25 @@ class Stored(NamedTuple):
     record: Any
 
 
-async def write(settings: Settings, topic: Topic, session: str, records: Sequence[Record | bytes]) -> list[int]:
-    """Append records of one session, in order; gives their offsets."""
-    return await write_each(settings, topic, {session: records})
+async def write(
+    settings: Settings, topic: Topic, session: str, records: Sequence[Record | bytes], times: Sequence[float] = ()
+) -> list[int]:
+    """Append records of one session, in order, at their record times if there are any; gives their offsets."""
+    return await write_each(settings, topic, {session: records}, times)
 
 
-async def write_each(settings: Settings, topic: Topic, records: Mapping[str, Sequence[Record | bytes]]) -> list[int]:
+async def write_each(
+    settings: Settings, topic: Topic, records: Mapping[str, Sequence[Record | bytes]], times: Sequence[float] = ()
+) -> list[int]:
     """Append records of several sessions, in order; gives their offsets."""
     options = settings.kafka_client() | {"acks": "all", "enable_idempotence": not settings.kafka_embedded}
     name, sent = topic.on(settings.lane, settings.topic_prefix), []
     async with AIOKafkaProducer(**options) as producer:
         for session, values in records.items():
-            for record in values:
+            for record, at in zip_longest(values, times):
                 value = record if isinstance(record, bytes) else encode(record)
-                sent.append(await producer.send(name, value, session.encode()))
+                stamp = None if at is None else int(1000 * at)
+                sent.append(await producer.send(name, value, session.encode(), timestamp_ms=stamp))
         return [(await future).offset for future in sent]
 
 

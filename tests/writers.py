@@ -160,11 +160,11 @@ class Member:
 
 
 async def committed(settings: Settings, hop: Hop, partition: int = 0) -> tuple[int, str]:
-    """Position and metadata of a group as the broker has them."""
+    """Position and metadata of a group as the broker has them; -1 and none before its first commit."""
     async with admin_client(settings) as admin:
         tp = TopicPartition(hop.reads(settings), partition)
-        state = (await admin.list_consumer_group_offsets(hop.group(settings)))[tp]
-    return state.offset, state.metadata
+        state = (await admin.list_consumer_group_offsets(hop.group(settings))).get(tp)
+    return (-1, "") if state is None else (state.offset, state.metadata)
 
 
 async def commit_from_outside(settings: Settings, hop: Hop, position: int, partition: int = 0) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
+from agents.speech import SPEAKS
 from pipeline.settings import Settings
 from tests.workers import source_of, stored_until, working, write
+from tests.writers import CUTTING, committed
 from topics.catalog import SENTENCES, TRANSCRIPTS
 from topics.messages import AsrChunk, Control, Endpointing
 from topics.sources import Source
@@ -68,3 +73,34 @@ async def test_somebody_else_who_begins_to_speak_ends_the_sentence(kafka_setting
         await write(kafka_settings, TRANSCRIPTS, "a", chunks)
         [sentence] = await stored_until(kafka_settings, SENTENCES, 1)
     assert (sentence.record.text, sentence.record.ended_by) == ("and the price of the", "speaker")
+
+
+async def test_a_successor_knows_the_pauses_that_were_heard_before_it_came(kafka_settings: Settings) -> None:
+    """Interim chunks are done with once they are heard, but not those of a segment that is not final yet."""
+    said, begun = "we have the keys for the room you can take them with you", time.time() - 6
+    words = said.split()
+    times = [begun + 0.35 * at + 0.7 * (at > 6) for at in range(len(words))]  # a pause behind "room"
+    interims = [AsrChunk(text=" ".join(words[: at + 1]), is_final=False) for at in range(len(words))]
+    async with working(kafka_settings, "sentences") as worker:
+        await write(kafka_settings, TRANSCRIPTS, "call", [*interims, Control(action="cancel")], times)
+        await stored_until(kafka_settings, SENTENCES, 1)
+        assert await worker.stop() == 0
+    async with working(kafka_settings, "sentences"):
+        await write(kafka_settings, TRANSCRIPTS, "call", [AsrChunk(text=said)], [times[-1] + 0.1])
+        _, first, second = await stored_until(kafka_settings, SENTENCES, 3)
+    assert (first.record.text, first.record.ended_by) == ("we have the keys for the room", "words")
+    assert second.record.text == "you can take them with you"
+
+
+async def test_what_was_begun_and_never_final_holds_nothing_up(kafka_settings: Settings) -> None:
+    """Somebody's microphone is cut off in the middle of a word: the position moves on."""
+    async with working(kafka_settings, "sentences"):
+        begun = AsrChunk(text="and then", is_final=False)
+        await write(kafka_settings, TRANSCRIPTS, "cut off", [begun], [time.time() - SPEAKS - 1])
+        await write(kafka_settings, TRANSCRIPTS, "call", [AsrChunk(text="The end.")])
+        await stored_until(kafka_settings, SENTENCES, 1)
+        done = 0
+        async with asyncio.timeout(40):
+            while done < 2:
+                positions = [await committed(kafka_settings, CUTTING, partition) for partition in range(4)]
+                done = sum(max(0, position) for position, _ in positions)

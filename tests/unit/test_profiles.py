@@ -55,6 +55,8 @@ def test_a_profile_names_the_model_that_hears_but_for_a_client_that_does_not_cho
 def test_an_unknown_model_is_refused_at_the_start() -> None:
     with pytest.raises(ConfigurationError, match="QUESTION_MODEL='huge' is not one of: linear, onnx, cascade"):
         Settings.from_env({"QUESTION_MODEL": "huge"})
+    with pytest.raises(ConfigurationError, match="SENTENCE_MODEL='cascade' is not one of: linear, onnx"):
+        Settings.from_env({"SENTENCE_MODEL": "cascade"})
 
 
 def test_a_session_may_use_the_phrases_of_its_deployment() -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import endings, unmarked
+from pipeline.end_models import MODELS
 from pipeline.endings import default_model, read_model, words
-from pipeline.sentences import Cut, Heard, Open, deadline, flush, push, silence, talk
+from pipeline.sentences import Cut, Heard, Open, Rules, deadline, flush, push, silence, talk
 from pipeline.unmarked import Ending, ending, has_marks, words_end
 
 pytestmark = pytest.mark.unit
@@ -144,13 +145,15 @@ TEXT = st.lists(
 )
 
 
+@pytest.mark.parametrize("model", MODELS)
 @given(
-    st.lists(TEXT.map(" ".join), max_size=6), st.lists(st.sampled_from([0.0, 0.3, 0.6, 1.3]), min_size=6, max_size=6)
+    texts=st.lists(TEXT.map(" ".join), max_size=6),
+    gaps=st.lists(st.sampled_from([0.0, 0.3, 0.6, 1.3]), min_size=6, max_size=6),
 )
 def test_reading_again_after_any_cut_gives_the_same_rest_with_interims_between(
-    texts: list[str], gaps: list[float]
+    model: str, texts: list[str], gaps: list[float]
 ) -> None:
-    events, at = [], 0.0
+    events, at, rules = [], 0.0, Rules(model=model)
     for index, (text, gap) in enumerate(zip(texts, gaps, strict=False)):
         at += gap
         events.append((talk, Heard(2 * index, text[: len(text) // 2], at)))
@@ -159,7 +162,7 @@ def test_reading_again_after_any_cut_gives_the_same_rest_with_interims_between(
     def read(after: tuple[int, int], state: Open) -> tuple[Open, list[Cut]]:
         cuts = []
         for step, chunk in events:
-            state, ended = step(state, chunk) if step is talk else push(state, chunk, after=after)
+            state, ended = step(state, chunk, rules) if step is talk else push(state, chunk, rules, after)
             cuts += ended
         return state, cuts
 

@@ -1,0 +1,135 @@
+"""What record times say of the silences in speech: where chunks meet, and between the words of one that grew.
+
+A recogniser hears a segment in interim chunks before it is final. The time from one to the next, less that of speaking
+what came, is silence; where several words came at once nobody knows before which of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import log
+from typing import NamedTuple
+
+_PER_SECOND = 14.0  # characters that people speak in a second; a Chinese one counts for three
+_MOST = 256  # interim chunks of a segment that are listened to
+# Log-odds that a sentence ends before a word that came after so many seconds of silence. In the aligned transcripts of
+# two earnings calls 0.3 s and more stand before 7 to 8 of 10 sentences, and before 1 of 10 other words.
+_NONE, _EACH, _LONG = -1.0, 6.0, 3.0
+_SHORT = 0.15  # seconds that are no silence
+
+
+class Growth(NamedTuple):
+    """How a segment was heard so far: how many letters at which record time; `offset` is of its first chunk."""
+
+    offset: int
+    segment: str | None
+    steps: tuple[tuple[int, float], ...]
+
+
+class Spoken(NamedTuple):
+    """A part of the open sentence: its text from character `at` on of the whole, and when its chunk came.
+
+    `before` letters of the chunk stand before it.
+    """
+
+    text: str
+    at: int
+    came: float
+    before: int = 0
+    growth: Growth | None = None
+
+
+class Pause(NamedTuple):
+    """Seconds of silence at one of `places` from character `begin` on and before `end`; `meets`: of two chunks."""
+
+    begin: int
+    end: int
+    seconds: float
+    places: int = 1
+    meets: bool = False
+
+
+def grow(growth: Growth | None, offset: int, segment: str | None, text: str, at: float) -> Growth:
+    """Hear an interim chunk of a segment; one that names another, or has lost half of the letters, is a new one.
+
+    >>> grow(grow(None, 7, "s1", "so how", 1.0), 8, "s1", "so how much", 1.5).steps
+    ((5, 1.0), (9, 1.5))
+    """
+    count = _letters(text)
+    if growth is None or growth.segment != segment or 2 * count < growth.steps[-1][0]:
+        return Growth(offset, segment, ((count, at),))
+    if count <= growth.steps[-1][0] or len(growth.steps) >= _MOST:
+        return growth
+    return growth._replace(steps=(*growth.steps, (count, at)))
+
+
+def pauses(parts: Sequence[Spoken]) -> list[Pause]:
+    """All that is known of the silences of an open sentence; nothing where chunks come faster than people speak.
+
+    >>> [(pause.begin, round(pause.seconds, 1)) for pause in pauses([Spoken("one two", 0, 1.0), Spoken("six", 8, 2.0)])]
+    [(8, 0.8)]
+    """
+    found = [pause for part in parts for pause in _within(part)]
+    for one, two in zip(parts, parts[1:], strict=False):
+        came, text = two.came, two.text
+        if two.growth and two.before < two.growth.steps[0][0]:
+            came, text = two.growth.steps[0][1], text[: _behind(text, two.growth.steps[0][0] - two.before)]
+        passed, spoken = came - one.came, _seconds(text)
+        if 2 * passed > spoken:
+            found.append(Pause(two.at, two.at, passed - spoken, meets=True))
+    return found
+
+
+def _within(part: Spoken) -> Iterator[Pause]:
+    """The silences between the words of a chunk."""
+    if part.growth is None:
+        return
+    for (before, since), (after, until) in zip(part.growth.steps, part.growth.steps[1:], strict=False):
+        if before <= part.before:
+            continue
+        begin, end = (_behind(part.text, count - part.before) for count in (before, after))
+        passed, spoken = until - since, _seconds(part.text[begin:end])
+        if begin < end and 2 * passed > spoken:
+            places = max(1, len(part.text[begin:end].split()) if part.text[begin:end].isascii() else end - begin)
+            yield Pause(part.at + begin, part.at + end, passed - spoken, places)
+
+
+def evidence(known: Sequence[Pause], begin: int, end: int, meeting: float) -> float:
+    """Log-odds that a sentence ends in a gap between two words, from character `begin` to `end`, by the silence there.
+
+    `meeting` is what it says by itself that two chunks meet there.
+    """
+    odds = 0.0
+    for pause in known:
+        if pause.meets and begin <= pause.begin <= end:
+            return meeting + of_silence(pause.seconds)
+        if not pause.meets and pause.begin <= end and begin < pause.end:
+            odds = of_silence(pause.seconds) - (log(pause.places) if pause.seconds > _SHORT else 0.0)
+    return odds
+
+
+def of_silence(seconds: float) -> float:
+    """Log-odds that a sentence ends before a word that comes after so many seconds of silence."""
+    return min(_NONE + _EACH * max(seconds, 0.0), _LONG)
+
+
+def before(final_at: float, text: str, at: float) -> float:
+    """Seconds of silence between a final chunk and the first interim one behind it."""
+    return at - final_at - _seconds(text)
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
+
+
+def _behind(text: str, letters: int) -> int:
+    """The character behind so many letters."""
+    for at, character in enumerate(text):
+        letters -= character.isalnum()
+        if letters <= 0:
+            return at + 1
+    return len(text)
+
+
+def _seconds(text: str) -> float:
+    return sum(1 if character.isascii() else 3 for character in text) / _PER_SECOND
