@@ -34,9 +34,13 @@ class Shape(NamedTuple):
     name: str
     marks: bool
     speakers: bool
+    natural: bool = False
 
 
-SHAPES = (Shape("marks", True, True), Shape("bare", False, True), Shape("bare, nobody", False, False))
+SHAPES = (
+    Shape("marks", True, True), Shape("bare", False, True), Shape("bare, nobody", False, False),
+    Shape("marks, pauses", True, True, True), Shape("bare, pauses", False, True, True),
+)  # fmt: skip
 
 
 class Conversation(NamedTuple):
@@ -129,7 +133,9 @@ def stream(turns: Sequence[Turn], shape: Shape, seed: int, settle: float = 0.0) 
     """Interim and final chunks of a conversation: finals in the middle of a third of the sentences, none at the end of
     another third, one interim in ten misheard; a final comes `settle` seconds behind its last word.
     """  # noqa: D205
-    habits = Habits(split=0.33, merge=0.33, revise=0.1, settle=settle, drop_punctuation=not shape.marks)
+    habits = Habits(
+        split=0.33, merge=0.33, revise=0.1, settle=settle, drop_punctuation=not shape.marks, natural=shape.natural
+    )
     for offset, (at, chunk) in enumerate(recognise(turns, seed, habits)):
         text = chunk["text"] if shape.marks else chunk["text"].lower()
         speaker = chunk["speaker"] if shape.speakers else None

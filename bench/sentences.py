@@ -8,9 +8,10 @@ The last transcript is what an engine heard, with marks of its own, against what
 is the share of the questions ending with a final chunk that were not known to end 1.5 s after it.
 
 With `--data` the development conversations of the question data are played too, without marks; the lines of
-`pipeline/unmarked.py` were chosen on them, which `--lines` shows.
+`pipeline/end_models.py` were chosen on them, which `--lines` shows.
 
 Run: python -m bench.sentences --samples FOLDER [--seeds N] [--data FOLDER [--lines]]
+     [--sentence-model linear|onnx] [--question-model linear|onnx|cascade]
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import argparse
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import accumulate, product
 from pathlib import Path
 from typing import NamedTuple
@@ -34,16 +36,24 @@ from bench.sentence_samples import (
     read_development,
     stream,
 )
-from pipeline import unmarked
-from pipeline.endings import RIGHT, default_model, words
-from pipeline.questions import detect
-from pipeline.sentences import Cut, Open, flush, push, talk
+from pipeline import end_models
+from pipeline.end_models import LINES
+from pipeline.pauses import grow
+from pipeline.questions import MODELS, detect
+from pipeline.sentences import Cut, Open, Rules, flush, push, talk
 
 HEAD = "{:<11}{:<13}{:>5}  {:>6}{:>7}{:>7}  {:>7}{:>7}{:>7}{:>8}  {:>6}{:>6}{:>6}  {}"
 LINE = "{:<11}{:<13}{:>5}  {:>6.3f}{:>7.3f}{:>7.3f}  {:>7.3f}{:>7.3f}{:>7.3f}{:>8.3f}  {:>6.2f}{:>6.2f}{:>6.1%}  {}"
 IN_TIME = 1.5  # seconds behind its last final chunk within which a question without marks is asked
 SENTENCES = 1200  # of a source of the development conversations
-GRID = {"ENDS": (1.5, 2.0, 2.5, 3.0), "GOES_ON": (-2.0, -1.5, -1.0, -0.5)}
+GRID = {"ends": (1.0, 1.5, 2.0, 2.5, 3.0), "goes_on": (-2.0, -1.5, -1.0, -0.5)}
+
+
+class Models(NamedTuple):
+    """Which model cuts, and which hears questions."""
+
+    sentences: str = "linear"
+    questions: str = "linear"
 
 
 class Span(NamedTuple):
@@ -79,40 +89,42 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the question data: play its conversations too")
     parser.add_argument("--lines", action="store_true", help="and by other lines between the log-odds")
     parser.add_argument("--seeds", type=int, default=3, help="how often each is played, each time cut elsewhere")
+    parser.add_argument("--sentence-model", choices=end_models.MODELS, default="linear", help="what cuts")
+    parser.add_argument("--question-model", choices=MODELS, default="linear", help="what hears questions")
     options = parser.parse_args()
+    models = Models(options.sentence_model, options.question_model)
     conversations = read_conversations(options.samples)
     print(HEAD.format("", "", "n", "bound.", "", "", "questions", "", "", "", "waited", "s", "", ""))
     head = ("transcript", "text", "", "P", "R", "F1", "F1", "given", "loss", "P own", "mean", "p95", "late", "ended by")
     print(HEAD.format(*head))
     for shape in SHAPES:
-        lines = [measure(conversation, shape, options.seeds) for conversation in conversations]
+        lines = [measure(conversation, shape, options.seeds, models) for conversation in conversations]
         for conversation, line in zip(conversations[:-1], lines, strict=False):
             line.show(conversation.name, shape)
         total(lines[:-1]).show("all above", shape)
         lines[-1].show(conversations[-1].name, shape)
     if options.data:
-        print_development(options.data, options.lines)
-    print_cost(conversations)
+        print_development(options.data, options.lines, models)
+    print_cost(conversations, models)
 
 
-def print_development(data: Path, lines: bool) -> None:
+def print_development(data: Path, lines: bool, models: Models) -> None:
     """Print the figures of the development conversations without marks; with `lines` also by those of `GRID`."""
     conversations = read_development(data, SENTENCES)
-    results = [measure(conversation, SHAPES[-1], 1) for conversation in conversations]
+    results = [measure(conversation, SHAPES[-1], 1, models) for conversation in conversations]
     for conversation, result in zip(conversations, results, strict=True):
         result.show(conversation.name, SHAPES[-1])
     total(results).show("development", SHAPES[-1])
-    chosen = {name: getattr(unmarked, name) for name in GRID}
+    chosen = LINES[models.sentences]
     for values in product(*GRID.values()) if lines else ():
-        for name, value in zip(GRID, values, strict=True):
-            setattr(unmarked, name, value)
-        named = " ".join(f"{name} {value}" for name, value in zip(GRID, values, strict=True))
-        results = [measure(conversation, SHAPES[-1], 1) for conversation in conversations]
+        tried = dict(zip(GRID, values, strict=True))
+        LINES[models.sentences] = chosen._replace(**tried)
+        named = " ".join(f"{name} {value}" for name, value in tried.items())
+        results = [measure(conversation, SHAPES[-1], 1, models) for conversation in conversations]
         mean = sum(result.own.figures[2] for result in results) / len(results)
         print(f"{named}: F1 of questions {total(results).own.figures[2]:.3f}, mean over sources {mean:.3f}, "
               f"late {total(results).late.figures[1]:.1%}", flush=True)  # fmt: skip
-    for name, value in chosen.items():
-        setattr(unmarked, name, value)
+    LINES[models.sentences] = chosen
 
 
 class Result(NamedTuple):
@@ -139,18 +151,19 @@ class Result(NamedTuple):
         print(LINE.format(name, shape.name, self.own.there, *figures, *waited, self.late.figures[1], ends), flush=True)
 
 
-def measure(conversation: Conversation, shape: Shape, seeds: int) -> Result:
+def measure(conversation: Conversation, shape: Shape, seeds: int, models: Models) -> Result:
     """Play one transcript several times, and judge what comes of it."""
     lang = conversation.turns[0].lang
     reference = spans(conversation.sentences, [sentence.rstrip("'\"’”) ")[-1:] in ("?", "？")
                                                for sentence in conversation.sentences])  # fmt: skip
     texts = conversation.sentences if shape.marks else [bare(text) for text in conversation.sentences]
-    given = matched(spans(texts, [detect(text, lang=lang).is_question for text in texts]), reference)
+    asks = cache(lambda text: detect(text, lang=lang, model=models.questions).is_question)
+    given = matched(spans(texts, map(asks, texts)), reference)
     boundaries, own, late, cuts = Counts(), Counts(), Counts(), list[Cut]()
     for seed in range(1, seeds + 1):
         events = list(stream(conversation.turns, shape, seed))
-        found = cut(events)
-        asked = spans([one.text for one in found], [detect(one.text, lang=lang).is_question for one in found])
+        found = cut(events, Rules(model=models.sentences))
+        asked = spans([one.text for one in found], [asks(one.text) for one in found])
         ends, real = {span.end for span in asked}, {span.end for span in reference}
         boundaries += (len(ends & real), len(ends), len(real))
         own += matched(asked, reference)
@@ -171,11 +184,16 @@ def lateness(events: Iterable[Event], cuts: Sequence[Cut], reference: Sequence[S
     return Counts(late, late, len(ended))
 
 
-def cut(events: Iterable[Event]) -> list[Cut]:
+def cut(events: Iterable[Event], rules: Rules) -> list[Cut]:
     """All sentences of a stream."""
-    open_, cuts = Open(), list[Cut]()
+    open_, cuts, growth = Open(), list[Cut](), None
     for event in events:
-        open_, ended = (push if event.is_final else talk)(open_, event.heard)
+        heard = event.heard
+        if event.is_final:
+            heard, growth = heard._replace(growth=growth), None
+        else:
+            growth = grow(growth, heard.offset, heard.segment, heard.text, heard.at)
+        open_, ended = (push if event.is_final else talk)(open_, heard, rules)
         cuts += ended
     return cuts + flush(open_)[1]
 
@@ -208,23 +226,17 @@ def total(results: Sequence[Result]) -> Result:
     return Result(*counts, *every)  # type: ignore[arg-type]
 
 
-def print_cost(conversations: Sequence[Conversation]) -> None:
-    """Print microseconds of processor time a decision of the model, and all of the cutting a final chunk."""
-    model = default_model()
-    for conversation in conversations[1], conversations[3]:
-        read = words(bare(" ".join(conversation.sentences)))[:2000]
-        begun = time.process_time()
-        for place in range(1, len(read)):
-            model.gap(read[max(0, place - 30) : place], read[place : place + RIGHT])
-        spent = time.process_time() - begun
-        print(f"{conversation.name}: {1e6 * spent / (len(read) - 1):.0f} us a decision")
+def print_cost(conversations: Sequence[Conversation], models: Models) -> None:
+    """Print microseconds of processor time that the cutting of a chunk without marks takes, interim or final."""
     for conversation in conversations:
-        events = [event for event in stream(conversation.turns, SHAPES[1], 1)]
+        events = list(stream(conversation.turns, SHAPES[1], 1))
         begun = time.process_time()
-        cut(events)
+        cut(events, Rules(model=models.sentences))
         spent = time.process_time() - begun
         finals = sum(event.is_final for event in events)
-        print(f"{conversation.name}: {1e6 * spent / finals:.0f} us a final chunk ({finals})")
+        print(
+            f"{conversation.name}: {1e6 * spent / len(events):.0f} us a chunk ({len(events)}, {finals} of them final)"
+        )
 
 
 if __name__ == "__main__":
