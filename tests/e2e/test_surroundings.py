@@ -86,9 +86,10 @@ async def test_the_provider_is_unknown(tmp_path: Path) -> None:
     _is_one_line(await _cli("up", folder=tmp_path, RAG_PROVIDER="oracle"), "RAG_PROVIDER='oracle'", "local", "openai")
 
 
-async def test_the_question_model_needs_an_extra_that_is_not_installed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [{"QUESTION_MODEL": "cascade"}, {"SENTENCE_MODEL": "onnx"}], ids=str)
+async def test_a_model_needs_an_extra_that_is_not_installed(tmp_path: Path, chosen: dict[str, str]) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise ModuleNotFoundError(name=__name__)")
-    ended = await _cli("up", folder=tmp_path, QUESTION_MODEL="cascade", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    ended = await _cli("up", folder=tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}", **chosen)
     _is_one_line(ended, "need onnxruntime", "pip install 'realtime-rag[onnx]'")
 
 
