@@ -114,7 +114,7 @@ class Sentences(Logic):
         if speech.open.fragments:
             await self._emit(speech, *talk(speech.open, heard, rules))
         elif rules.early_start and not self.is_bulk and live and unit.source > speech.spoken:
-            speech.overhear(listen(speech.early, heard), unit)
+            speech.overhear(listen(speech.early, heard._replace(growth=speech.growth)), unit)
             await self._look(speech, unit.time)
 
     async def _look(self, speech: Speech, clock: float) -> None:

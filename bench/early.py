@@ -54,7 +54,7 @@ class Played:
             if self.open.fragments:
                 self._end(*talk(self.open, heard, RULES))
             else:
-                self.early = listen(self.early, heard)
+                self.early = listen(self.early, heard._replace(growth=self.growth))
         self._end(*flush(self.open))
 
     def _wait(self, until: float) -> None:
