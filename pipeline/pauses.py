@@ -7,6 +7,7 @@ what came, is silence; where several words came at once nobody knows before whic
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import log
 from typing import NamedTuple
 
@@ -70,13 +71,13 @@ def pauses(parts: Sequence[Spoken]) -> list[Pause]:
     [(8, 0.8)]
     """
     found = [pause for part in parts for pause in _within(part)]
-    for one, two in zip(parts, parts[1:], strict=False):
+    for one, two in pairwise(parts):
         came, text = two.came, two.text
         if two.growth and two.before < two.growth.steps[0][0]:
-            came, text = two.growth.steps[0][1], text[: _behind(text, two.growth.steps[0][0] - two.before)]
-        passed, spoken = came - one.came, _seconds(text)
-        if 2 * passed > spoken:
-            found.append(Pause(two.at, two.at, passed - spoken, meets=True))
+            letters, came = two.growth.steps[0]
+            text = text[: _behind(text, [letters - two.before])[0]]
+        if (silence := _silence(came - one.came, text)) is not None:
+            found.append(Pause(two.at, two.at, silence, meets=True))
     return found
 
 
@@ -84,14 +85,13 @@ def _within(part: Spoken) -> Iterator[Pause]:
     """The silences between the words of a chunk."""
     if part.growth is None:
         return
-    for (before, since), (after, until) in zip(part.growth.steps, part.growth.steps[1:], strict=False):
-        if before <= part.before:
-            continue
-        begin, end = (_behind(part.text, count - part.before) for count in (before, after))
-        passed, spoken = until - since, _seconds(part.text[begin:end])
-        if begin < end and 2 * passed > spoken:
-            places = max(1, len(part.text[begin:end].split()) if part.text[begin:end].isascii() else end - begin)
-            yield Pause(part.at + begin, part.at + end, passed - spoken, places)
+    steps = [(letters - part.before, at) for letters, at in part.growth.steps if letters > part.before]
+    places = _behind(part.text, [letters for letters, _ in steps])
+    for (begin, end), ((_, since), (_, until)) in zip(pairwise(places), pairwise(steps), strict=True):
+        said = part.text[begin:end]
+        if said and (silence := _silence(until - since, said)) is not None:
+            words = len(said.split()) if said.isascii() else len(said)
+            yield Pause(part.at + begin, part.at + end, silence, max(1, words))
 
 
 def evidence(known: Sequence[Pause], begin: int, end: int, meeting: float) -> float:
@@ -122,13 +122,16 @@ def _letters(text: str) -> int:
     return sum(map(str.isalnum, text))
 
 
-def _behind(text: str, letters: int) -> int:
-    """The character behind so many letters."""
-    for at, character in enumerate(text):
-        letters -= character.isalnum()
-        if letters <= 0:
-            return at + 1
-    return len(text)
+def _behind(text: str, counts: Sequence[int]) -> list[int]:
+    """The characters behind so many letters, each at least one."""
+    ends = [at for at, character in enumerate(text, 1) if character.isalnum()]
+    return [ends[count - 1] if count <= len(ends) else len(text) for count in counts]
+
+
+def _silence(passed: float, text: str) -> float | None:
+    """Seconds that passed less those of speaking a text; None if nobody can have spoken it in them."""
+    spoken = _seconds(text)
+    return passed - spoken if 2 * passed > spoken else None
 
 
 def _seconds(text: str) -> float:

@@ -200,13 +200,13 @@ def _speak_on(open_: Open, fragment: Fragment, rules: Rules) -> tuple[Open, list
         return open_, []
     text, heard = joined(open_), fragment.heard
     ending = min(open_.ending, Ending.UNSURE)  # there was no silence
-    unmarked = not (open_.punctuated or has_marks(text))
-    first = open_.fragments[open_.latest + 1].heard if open_.latest + 1 < len(open_.fragments) else heard
-    silent = before(open_.fragments[open_.latest].heard.at, first.text, first.at)
-    if unmarked and (found := ending_before(text, heard.text, silent, rules.model)) is not None:
+    if not (open_.punctuated or has_marks(text)):
+        last, first = [*open_.fragments, fragment][open_.latest : open_.latest + 2]
+        silent = before(last.heard.at, first.heard.text, first.heard.at)
+        found = ending_before(text, heard.text, silent, rules.model)
         if found is Ending.WHOLE:
             return _end(open_, "words", heard.at)
-        ending = found
+        ending = ending if found is None else found
     return open_._replace(fragments=(*open_.fragments, fragment), ending=ending), []
 
 
@@ -270,8 +270,9 @@ def _spoken(open_: Open, starts: list[int]) -> list[Spoken]:
     parts = []
     for fragment, at in zip(open_.fragments, starts, strict=True):
         if text := fragment.text:
-            before = sum(map(str.isalnum, fragment.heard.text[: fragment.start]))
-            parts.append(Spoken(text, at, fragment.heard.at, before, fragment.heard.growth))
+            heard = fragment.heard
+            before = sum(map(str.isalnum, heard.text[: fragment.start])) if heard.growth else 0
+            parts.append(Spoken(text, at, heard.at, before, heard.growth))
     return parts
 
 
