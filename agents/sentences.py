@@ -108,12 +108,13 @@ class Sentences(Logic):
 
     async def _overhear(self, speech: Speech, unit: Unit, chunk: AsrChunk) -> None:
         """An interim chunk says that the open sentence goes on, or what is being said while there is none."""
-        heard, rules, live = speech.heard(unit, chunk), self._rules(speech), unit.raw.key is not None
-        if live and not self.is_bulk:
+        heard, rules = speech.heard(unit, chunk), self._rules(speech)
+        is_live = not self.is_bulk and unit.raw.key is not None
+        if is_live:
             speech.grow(unit, chunk)
         if speech.open.fragments:
             await self._emit(speech, *talk(speech.open, heard, rules))
-        elif rules.early_start and not self.is_bulk and live and unit.source > speech.spoken:
+        elif rules.early_start and is_live and unit.source > speech.spoken:
             speech.overhear(listen(speech.early, heard._replace(growth=speech.growth)), unit)
             await self._look(speech, unit.time)
 
@@ -221,9 +222,9 @@ class Sentences(Logic):
                 await self._end_silent(speaking, time.monotonic() - BULK_SILENCE)
             return
         for session, speech in list(speaking.items()):
+            speech.give_up(clock)
             await self._emit(speech, *silence(speech.open, clock, self._rules(speech)))
             await self._look(speech, clock)
-            speech.let_go(clock)
             _keep(speaking, session, speech)
 
     async def _end_silent(self, speaking: dict[str, Speech], since: float) -> None:

@@ -73,10 +73,13 @@ class Speech:
             self.growing[unit.raw.offset] = unit
         self.let_go()
 
-    def let_go(self, clock: float = 0.0) -> None:
-        """Release first chunks that are of nothing any more; so they are if nothing came for long at `clock`."""
+    def give_up(self, clock: float) -> None:
+        """Wait for no final chunk any more if no word came for long at `clock`."""
         if self.growth is not None and clock - self.growth.steps[-1][1] > SPEAKS:
             self.growth = None
+
+    def let_go(self) -> None:
+        """Release first chunks that are of nothing any more."""
         known = [self.growth, *(fragment.heard.growth for fragment in self.open.fragments)]
         needed = {growth.offset for growth in known if growth is not None}
         for offset in [offset for offset in self.growing if offset not in needed]:
