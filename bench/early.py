@@ -17,7 +17,6 @@ from pathlib import Path
 from agents.questions import Last
 from bench.sentence_samples import SHAPES, Event, read_conversations, stream
 from pipeline.early import Early, answer, due, listen, look, settle
-from pipeline.pauses import Growth, grow
 from pipeline.sentences import Cut, Open, Rules, flush, push, silence, talk
 from pipeline.verdicts import judge, settled
 from topics.messages import NotAQuestion, Question, Sentence
@@ -35,7 +34,6 @@ class Played:
     def __init__(self, lang: str | None) -> None:
         self.lang, self.last = lang, Last()
         self.open, self.early = Open(), Early()
-        self.growth: Growth | None = None
         self.counts: Counter[str] = Counter()
         self.gains: list[float] = []
         self._asked_at = 0.0
@@ -43,18 +41,14 @@ class Played:
     def hear(self, events: Iterable[Event]) -> None:
         """All of it, and then silence."""
         for event in events:
-            heard = event.heard
-            self._wait(heard.at)
+            self._wait(event.heard.at)
             if event.is_final:
-                self.early = answer(self.early, heard)
-                self._end(*push(self.open, heard._replace(growth=self.growth), RULES))
-                self.growth = None
-                continue
-            self.growth = grow(self.growth, heard.offset, heard.segment, heard.text, heard.at)
-            if self.open.fragments:
-                self._end(*talk(self.open, heard, RULES))
+                self.early = answer(self.early, event.heard)
+                self._end(*push(self.open, event.heard, RULES))
+            elif self.open.fragments:
+                self._end(*talk(self.open, event.heard, RULES))
             else:
-                self.early = listen(self.early, heard._replace(growth=self.growth))
+                self.early = listen(self.early, event.heard)
         self._end(*flush(self.open))
 
     def _wait(self, until: float) -> None:

@@ -18,6 +18,7 @@ from bench.question_data import Row
 from bench.running import UNKNOWN, Running, Window
 from bench.transformer import PADDING, Listener
 from pipeline.features import plain
+from pipeline.transformer import BEGIN, END
 
 BATCH = 96  # sentences
 PIECES = 2048  # of windows in a batch
@@ -29,7 +30,6 @@ WARM_UP = 0.06  # share of the steps
 HEARD = 0.4  # share of the sentences that get recognition errors
 ASKS, SENTENCES = 0.3, 0.5  # worth of what is asked in windows, and of sentences; that of the ends is one
 WITHIN = 0.2  # worth of a piece that ends no sentence for what is asked there
-BEGIN, END = 0, 2  # pieces around each row
 
 
 class Sample(NamedTuple):

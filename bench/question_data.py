@@ -6,6 +6,7 @@ import gzip
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +52,15 @@ def read(folder: Path, name: str) -> list[Row]:
 def read_lessons(folder: Path, name: str) -> list[Row]:
     """Rows of a file without the meetings that are measured with: what may be learned from."""
     return [row for row in read(folder, name) if row.source != "vcsum" or not str(row.conv).endswith(MEASURED)]
+
+
+def runs(rows: Iterable[Row]) -> list[list[Row]]:
+    """Sentences that follow each other in a conversation, the conversations in the order of their names."""
+    ordered = enumerate(sorted(rows, key=lambda row: (row.source, str(row.conv), row.idx)))
+    grouped = groupby(
+        ordered, key=lambda numbered: (numbered[1].source, numbered[1].conv, numbered[1].idx - numbered[0])
+    )
+    return [[row for _, row in run] for _, run in grouped]
 
 
 def figures(rows: Sequence[Row], scores: Sequence[float], threshold: float) -> Figures:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
 from bench.noise import Noise
-from bench.question_data import Row
-from bench.transformer import PLACES
+from bench.question_data import Row, runs
 from pipeline.features import plain
+from pipeline.transformer import AT_ONCE
 
 UNKNOWN = -1.0
 SHORT = (12, 56)  # pieces of half of the windows; the others go on from there to the most that is read
@@ -36,7 +35,7 @@ class Running:
     def __init__(
         self, rows: Sequence[Row], tokenizer: Tokenizer, noise: Mapping[str, Noise], chance: random.Random
     ) -> None:
-        self._runs, self._noise, self._chance = list(_runs(rows)), noise, chance
+        self._runs, self._noise, self._chance = runs(row for row in rows if plain(row.text)), noise, chance
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_truncation()
 
@@ -50,7 +49,7 @@ class Running:
             said, starts = self._labelled(run)
             begin = 0
             while begin < len(said.pieces):
-                length = self._chance.randint(*(SHORT if self._chance.random() < 0.5 else (SHORT[1], PLACES - 2)))
+                length = self._chance.randint(*(SHORT if self._chance.random() < 0.5 else (SHORT[1], AT_ONCE)))
                 end = begin + length
                 yield Window(said.pieces[begin:end], said.ends[begin:end], said.asks[begin:end], said.source)
                 begin = len(said.pieces) if end >= len(said.pieces) else self._next(starts, begin, end)
@@ -94,19 +93,3 @@ def _in_word(text: str, at: int) -> bool:
 
 def _latin(character: str) -> bool:
     return character.isascii() and (character.isalnum() or character == "'")
-
-
-def _runs(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Sentences that follow each other."""
-    conversations: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        if plain(row.text):
-            conversations[row.source, str(row.conv)].append(row)
-    for _, said in sorted(conversations.items()):
-        run: list[Row] = []
-        for row in sorted(said, key=lambda row: row.idx):
-            if run and row.idx != run[-1].idx + 1:
-                yield run
-                run = []
-            run.append(row)
-        yield run

@@ -12,9 +12,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.question_data import FEW, Row, read
+from bench.question_data import FEW, Row, read, runs
 from ops.recogniser import Habits, recognise
 from ops.transcripts import Turn, read_transcript
+from pipeline.pauses import Growth, grow
 from pipeline.sentences import Heard
 
 FILES = {
@@ -92,10 +93,8 @@ def read_development(data: Path, most: int) -> list[Conversation]:
 
 
 def _turns(rows: Sequence[Row]) -> list[Turn]:
-    runs = groupby(enumerate(rows), key=lambda numbered: (numbered[1].conv, numbered[1].idx - numbered[0]))
-    spoken = [[row for _, row in run] for _, run in runs]
     gap = {"en": " ", "zh": ""}
-    return [Turn(str(run[0].conv), gap[run[0].lang].join(map(_marked, run)), run[0].lang) for run in spoken]
+    return [Turn(str(run[0].conv), gap[run[0].lang].join(map(_marked, run)), run[0].lang) for run in runs(rows)]
 
 
 def _marked(row: Row) -> str:
@@ -136,10 +135,15 @@ def stream(turns: Sequence[Turn], shape: Shape, seed: int, settle: float = 0.0) 
     habits = Habits(
         split=0.33, merge=0.33, revise=0.1, settle=settle, drop_punctuation=not shape.marks, natural=shape.natural
     )
+    growth: Growth | None = None
     for offset, (at, chunk) in enumerate(recognise(turns, seed, habits)):
         text = chunk["text"] if shape.marks else chunk["text"].lower()
         speaker = chunk["speaker"] if shape.speakers else None
-        yield Event(Heard(offset, text, at, speaker, chunk["lang"], chunk["segment_id"]), chunk["is_final"])
+        if not chunk["is_final"]:
+            growth = grow(growth, offset, chunk["segment_id"], text, at)
+        heard = Heard(offset, text, at, speaker, chunk["lang"], chunk["segment_id"], growth)
+        yield Event(heard, chunk["is_final"])
+        growth = None if chunk["is_final"] else growth
 
 
 def _sentences(text: str) -> list[str]:

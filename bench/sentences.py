@@ -38,7 +38,6 @@ from bench.sentence_samples import (
 )
 from pipeline import end_models
 from pipeline.end_models import LINES
-from pipeline.pauses import grow
 from pipeline.questions import MODELS, detect
 from pipeline.sentences import Cut, Open, Rules, flush, push, talk
 
@@ -186,14 +185,9 @@ def lateness(events: Iterable[Event], cuts: Sequence[Cut], reference: Sequence[S
 
 def cut(events: Iterable[Event], rules: Rules) -> list[Cut]:
     """All sentences of a stream."""
-    open_, cuts, growth = Open(), list[Cut](), None
+    open_, cuts = Open(), list[Cut]()
     for event in events:
-        heard = event.heard
-        if event.is_final:
-            heard, growth = heard._replace(growth=growth), None
-        else:
-            growth = grow(growth, heard.offset, heard.segment, heard.text, heard.at)
-        open_, ended = (push if event.is_final else talk)(open_, heard, rules)
+        open_, ended = (push if event.is_final else talk)(open_, event.heard, rules)
         cuts += ended
     return cuts + flush(open_)[1]
 

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.e5 import E5
+from pipeline.transformer import LONGEST, PLACES
 
 PIECES = 28_000
 LAYERS = 6
-LONGEST = 64  # pieces that are read of a sentence, its first ones
-PLACES = 128  # pieces of running speech that are read at once
 SPECIAL = 4  # begin, padding, end, unknown
 PADDING = 1
 

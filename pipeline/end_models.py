@@ -13,7 +13,6 @@ from typing import NamedTuple, Protocol
 from pipeline.endings import RIGHT, Model, Word, default_model
 from pipeline.transformer import Transformer, default_transformer
 
-MODELS = ("linear", "onnx")
 SHARE = 0.5  # of the transformer in the log-odds of both
 _IN_PIECE = -20.0  # log-odds of a place within a word of the transformer: Chinese ones have several characters
 _CHINESE = range(0x3400, 0xA000)
@@ -48,6 +47,7 @@ LINES = {
     "linear": Lines(ends=2.5, goes_on=-0.5, joins=3.0, whole=0.0, open=-3.5),
     "onnx": Lines(ends=1.5, goes_on=0.0, joins=2.5, whole=0.0, open=-3.0),
 }
+MODELS = tuple(LINES)
 
 
 class _Linear(NamedTuple):

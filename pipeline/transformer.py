@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 ARTEFACT = "transformer.onnx"
-AT_ONCE = 126  # pieces of running speech that are read at once, without the two that stand around them
+LONGEST = 64  # pieces that are read of a sentence, its first ones, with the two that stand around them
+PLACES = 128  # pieces of running speech that are read at once, with these two
+AT_ONCE = PLACES - 2
 BEFORE, BEHIND = 32, 8  # pieces on both sides that are read for the sake of those between
 LEAST = -4.5  # log-odds of a question; surer than that it cannot be, and a question mark must still count
-_BEGIN, _END = 0, 2
+BEGIN, END = 0, 2
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -46,8 +48,7 @@ class Transformer:
 
     def __init__(self, session: InferenceSession, tokenizer: Tokenizer, card: Card) -> None:
         self._session, self._tokenizer, self.card = session, tokenizer, card
-        self._whole = type(tokenizer).from_str(tokenizer.to_str())
-        self._whole.no_truncation()
+        tokenizer.no_truncation()
 
     @property
     def name(self) -> str:
@@ -61,15 +62,16 @@ class Transformer:
 
     def output(self, sentence: str) -> float:
         """What the graph gives for a sentence; of a long one its first pieces are read."""
-        ids = self._tokenizer.encode(sentence.encode("utf-8", "replace").decode()).ids
+        found = self._tokenizer.encode(sentence.encode("utf-8", "replace").decode(), add_special_tokens=False)
+        ids = [BEGIN, *found.ids[: LONGEST - 2], END]
         return float(self._session.run(["asks"], {"ids": [ids]})[0][0])
 
     def ends(self, speech: str) -> tuple[list[int], list[float]]:
         """Of each piece of `plain` speech: the character behind it, and the log-odds that a sentence ends there."""
-        found = self._whole.encode(speech, add_special_tokens=False)
+        found = self._tokenizer.encode(speech, add_special_tokens=False)
         odds: list[float] = []
         for begin in range(0, max(1, len(found.ids) - BEFORE - BEHIND), AT_ONCE - BEFORE - BEHIND):
-            part = [_BEGIN, *found.ids[begin : begin + AT_ONCE], _END]
+            part = [BEGIN, *found.ids[begin : begin + AT_ONCE], END]
             places = self._session.run(["places"], {"ids": [part]})[0][0, 1:-1, 0]
             odds[max(0, len(odds) - BEHIND) :] = places[len(odds) and BEFORE :].tolist()
         return [end for _, end in found.offsets], odds
