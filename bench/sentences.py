@@ -2,7 +2,8 @@
 
 Each transcript is played as recognisers send it: with and without marks, finals in the middle of sentences, misheard
 interims. Boundaries are compared with the published ones; questions are those sentences that are published with a
-question mark; one is found if a sentence that covers half of it, and is covered by half, is called a question.
+question mark; one is found if a sentence that covers half of it, and is covered by half, is called a question. `asked`
+is the share of the questions that are found or stand, half of them at least, in a longer sentence that is asked.
 
 The last transcript is what an engine heard, with marks of its own, against what a person heard in the same call. `late`
 is the share of the questions ending with a final chunk that were not known to end 1.5 s after it.
@@ -41,8 +42,11 @@ from pipeline.end_models import LINES
 from pipeline.questions import MODELS, detect
 from pipeline.sentences import Cut, Open, Rules, flush, push, talk
 
-HEAD = "{:<11}{:<13}{:>5}  {:>6}{:>7}{:>7}  {:>7}{:>7}{:>7}{:>8}  {:>6}{:>6}{:>6}  {}"
-LINE = "{:<11}{:<13}{:>5}  {:>6.3f}{:>7.3f}{:>7.3f}  {:>7.3f}{:>7.3f}{:>7.3f}{:>8.3f}  {:>6.2f}{:>6.2f}{:>6.1%}  {}"
+HEAD = "{:<11}{:<14}{:>4} {:>6}{:>6}{:>6} {:>7}{:>6}{:>6}{:>6} {:>6}{:>6} {:>6}{:>6}{:>6}  {}"
+LINE = (
+    "{:<11}{:<14}{:>4} {:>6.3f}{:>6.3f}{:>6.3f} {:>7.3f}{:>6.3f}{:>6.3f}{:>6.3f} {:>6.3f}{:>6.3f} {:>6.2f}{:>6.2f}"
+    "{:>6.1%}  {}"
+)
 IN_TIME = 1.5  # seconds behind its last final chunk within which a question without marks is asked
 SENTENCES = 1200  # of a source of the development conversations
 GRID = {"ends": (1.0, 1.5, 2.0, 2.5, 3.0), "goes_on": (-2.0, -1.5, -1.0, -0.5)}
@@ -93,9 +97,9 @@ def main() -> None:
     options = parser.parse_args()
     models = Models(options.sentence_model, options.question_model)
     conversations = read_conversations(options.samples)
-    print(HEAD.format("", "", "n", "bound.", "", "", "questions", "", "", "", "waited", "s", "", ""))
-    head = ("transcript", "text", "", "P", "R", "F1", "F1", "given", "loss", "P own", "mean", "p95", "late", "ended by")
-    print(HEAD.format(*head))
+    print(HEAD.format("", "", "n", "bound", "", "", "found", "", "", "", "asked", "", "waited", "", "", ""))
+    head = ("P", "R", "F1", "F1", "given", "loss", "P own", "R", "given", "mean", "p95", "late", "ended by")
+    print(HEAD.format("transcript", "text", "", *head))
     for shape in SHAPES:
         lines = [measure(conversation, shape, options.seeds, models) for conversation in conversations]
         for conversation, line in zip(conversations[:-1], lines, strict=False):
@@ -129,12 +133,15 @@ def print_development(data: Path, lines: bool, models: Models) -> None:
 class Result(NamedTuple):
     """Of one transcript: boundaries, questions by own cutting and by given ends, and how long sentences waited.
 
-    `late` are questions that waited too long, of those that ended with a final chunk.
+    `asked` are the questions of which half was asked, by both. `late` are those that waited too long, of those that
+    ended with a final chunk.
     """
 
     boundaries: Counts
     own: Counts
     given: Counts
+    asked: Counts
+    asked_given: Counts
     late: Counts
     waits: tuple[float, ...]
     ended_by: tuple[str, ...]
@@ -146,7 +153,8 @@ class Result(NamedTuple):
         waited = (sum(waits) / len(waits), waits[int(0.95 * len(waits))])
         share = {reason: self.ended_by.count(reason) / len(self.ended_by) for reason in sorted(set(self.ended_by))}
         ends = " ".join(f"{reason} {part:.0%}" for reason, part in share.items())
-        figures = (*self.boundaries.figures, own[2], given[2], given[2] - own[2], own[0])
+        asked = self.asked.figures[1], self.asked_given.figures[1]
+        figures = (*self.boundaries.figures, own[2], given[2], given[2] - own[2], own[0], *asked)
         print(LINE.format(name, shape.name, self.own.there, *figures, *waited, self.late.figures[1], ends), flush=True)
 
 
@@ -157,19 +165,21 @@ def measure(conversation: Conversation, shape: Shape, seeds: int, models: Models
                                                for sentence in conversation.sentences])  # fmt: skip
     texts = conversation.sentences if shape.marks else [bare(text) for text in conversation.sentences]
     asks = cache(lambda text: detect(text, lang=lang, model=models.questions).is_question)
-    given = matched(spans(texts, map(asks, texts)), reference)
-    boundaries, own, late, cuts = Counts(), Counts(), Counts(), list[Cut]()
+    by_given = spans(texts, map(asks, texts))
+    boundaries, own, asked, late, cuts = Counts(), Counts(), Counts(), Counts(), list[Cut]()
     for seed in range(1, seeds + 1):
         events = list(stream(conversation.turns, shape, seed))
         found = cut(events, Rules(model=models.sentences))
-        asked = spans([one.text for one in found], [asks(one.text) for one in found])
-        ends, real = {span.end for span in asked}, {span.end for span in reference}
+        called = spans([one.text for one in found], [asks(one.text) for one in found])
+        ends, real = {span.end for span in called}, {span.end for span in reference}
         boundaries += (len(ends & real), len(ends), len(real))
-        own += matched(asked, reference)
+        own += matched(called, reference)
+        asked += matched(called, reference, alone=False)
         late += lateness(events, found, reference)
         cuts += found
     waits = tuple(one.cut_at - one.ended_at for one in cuts)
-    return Result(boundaries, own, given, late, waits, tuple(one.ended_by for one in cuts))
+    given = [matched(by_given, reference, alone) for alone in (True, False)]
+    return Result(boundaries, own, given[0], asked, given[1], late, waits, tuple(one.ended_by for one in cuts))
 
 
 def lateness(events: Iterable[Event], cuts: Sequence[Cut], reference: Sequence[Span]) -> Counts:
@@ -203,19 +213,21 @@ def spans(texts: Iterable[str], asks: Iterable[bool]) -> list[Span]:
     return found
 
 
-def matched(called: Sequence[Span], reference: Sequence[Span]) -> Counts:
-    """Questions that are found: half of each is the other."""
+def matched(called: Sequence[Span], reference: Sequence[Span], alone: bool = True) -> Counts:
+    """Questions that are found: half of each is the other; not `alone`: half of the question is in what is asked."""
     asked, real = [span for span in called if span.asks], [span for span in reference if span.asks]
     right = 0
     for question in real:
-        right += any(2 * min(one.end, question.end) - 2 * max(one.begin, question.begin)
-                     >= max(one.end - one.begin, question.end - question.begin) for one in asked)  # fmt: skip
+        half = (question.end - question.begin) / 2
+        right += any(min(one.end, question.end) - max(one.begin, question.begin)
+                     >= (max(half, (one.end - one.begin) / 2) if alone else half) for one in asked)  # fmt: skip
     return Counts(right, len(asked), len(real))
 
 
 def total(results: Sequence[Result]) -> Result:
     """All results together."""
-    counts = [sum((getattr(one, name) for one in results), Counts()) for name in ("boundaries", "own", "given", "late")]
+    *counted, _, _ = Result._fields
+    counts = [sum((getattr(one, name) for one in results), Counts()) for name in counted]
     every = [tuple(value for one in results for value in getattr(one, name)) for name in ("waits", "ended_by")]
     return Result(*counts, *every)  # type: ignore[arg-type]
 
