@@ -15,6 +15,7 @@ from typing import NamedTuple
 from bench.question_data import FEW, Row, read, runs
 from ops.recogniser import Habits, recognise
 from ops.transcripts import Turn, read_transcript
+from pipeline.features import letters
 from pipeline.pauses import Growth, grow
 from pipeline.sentences import Heard
 
@@ -115,11 +116,6 @@ def _projected(turns: Sequence[Turn], reference: str) -> list[str]:
             sentences.append(" ".join(heard[begin:end]) + row["punctuation"])
             begin = max(begin, end)
     return [sentence for sentence in [*sentences, " ".join(heard[begin:])] if letters(sentence)]
-
-
-def letters(text: str) -> int:
-    """How many characters of a text are letters or digits: a measure of place that marks do not change."""
-    return sum(character.isalnum() for character in text)
 
 
 def bare(text: str) -> str:

@@ -32,13 +32,13 @@ from bench.sentence_samples import (
     Event,
     Shape,
     bare,
-    letters,
     read_conversations,
     read_development,
     stream,
 )
 from pipeline import end_models
 from pipeline.end_models import LINES
+from pipeline.features import letters
 from pipeline.questions import MODELS, detect
 from pipeline.sentences import Cut, Open, Rules, flush, push, talk
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pipeline.features import letters
+
 _FILLERS_EN = re.compile(
     r"(?:um+|uh+|er+|erm|ehm|eh|hm+|mm+|so|well|okay|ok|right|yeah|yep|yes|and|but|oh|ah|now|alright|like|sorry|please|"
     r"excuse me|actually|basically|anyway|you know|i mean|thank you|thanks|hey|hi|hello|"
@@ -98,4 +100,4 @@ def _is_wish(frame: str) -> bool:
 
 
 def _says_something(text: str) -> bool:
-    return sum(map(str.isalnum, text)) >= 2
+    return letters(text) >= 2

@@ -11,6 +11,8 @@ from itertools import pairwise
 from math import log
 from typing import NamedTuple
 
+from pipeline.features import letters
+
 _PER_SECOND = 14.0  # characters that people speak in a second; a Chinese one counts for three
 _MOST = 256  # interim chunks of a segment that are listened to
 # Log-odds that a sentence ends before a word that came after so many seconds of silence. In the aligned transcripts of
@@ -56,7 +58,7 @@ def grow(growth: Growth | None, offset: int, segment: str | None, text: str, at:
     >>> grow(grow(None, 7, "s1", "so how", 1.0), 8, "s1", "so how much", 1.5).steps
     ((5, 1.0), (9, 1.5))
     """
-    count = _letters(text)
+    count = letters(text)
     if growth is None or growth.segment != segment or 2 * count < growth.steps[-1][0]:
         return Growth(offset, segment, ((count, at),))
     if count <= growth.steps[-1][0] or len(growth.steps) >= _MOST:
@@ -74,8 +76,8 @@ def pauses(parts: Sequence[Spoken]) -> list[Pause]:
     for one, two in pairwise(parts):
         came, text = two.came, two.text
         if two.growth and two.before < two.growth.steps[0][0]:
-            letters, came = two.growth.steps[0]
-            text = text[: _behind(text, [letters - two.before])[0]]
+            count, came = two.growth.steps[0]
+            text = text[: _behind(text, [count - two.before])[0]]
         if (silence := _silence(came - one.came, text)) is not None:
             found.append(Pause(two.at, two.at, silence, meets=True))
     return found
@@ -85,8 +87,8 @@ def _within(part: Spoken) -> Iterator[Pause]:
     """The silences between the words of a chunk."""
     if part.growth is None:
         return
-    steps = [(letters - part.before, at) for letters, at in part.growth.steps if letters > part.before]
-    places = _behind(part.text, [letters for letters, _ in steps])
+    steps = [(count - part.before, at) for count, at in part.growth.steps if count > part.before]
+    places = _behind(part.text, [count for count, _ in steps])
     for (begin, end), ((_, since), (_, until)) in zip(pairwise(places), pairwise(steps), strict=True):
         said = part.text[begin:end]
         if said and (silence := _silence(until - since, said)) is not None:
@@ -116,10 +118,6 @@ def of_silence(seconds: float) -> float:
 def before(final_at: float, text: str, at: float) -> float:
     """Seconds of silence between a final chunk and the first interim one behind it."""
     return at - final_at - _seconds(text)
-
-
-def _letters(text: str) -> int:
-    return sum(map(str.isalnum, text))
 
 
 def _behind(text: str, counts: Sequence[int]) -> list[int]:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Protocol
 
 from pipeline.endings import words
+from pipeline.features import letters
 
 
 class Spoken(Protocol):
@@ -41,7 +42,7 @@ def holds_half(old: str, new: str) -> bool:
 
 def behind(old: Spoken, start: int, new: Spoken) -> int:
     """Where in the corrected chunk stands what begins at `start` in the old one: behind as many letters and digits."""
-    said = sum(character.isalnum() for character in old.text[:start])
+    said = letters(old.text[:start])
     if not said:
         return 0
     for place, character in enumerate(new.text):

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from msgspec.structs import asdict
 
 from pipeline import boundaries
+from pipeline.features import letters
 from pipeline.pauses import Growth, Spoken, before, pauses
 from pipeline.revisions import behind, revises
 from pipeline.unmarked import Ending, ending, ending_before, has_marks, words_end
@@ -271,7 +272,7 @@ def _spoken(open_: Open, starts: list[int]) -> list[Spoken]:
     for fragment, at in zip(open_.fragments, starts, strict=True):
         if text := fragment.text:
             heard = fragment.heard
-            before = sum(map(str.isalnum, heard.text[: fragment.start])) if heard.growth else 0
+            before = letters(heard.text[: fragment.start]) if heard.growth else 0
             parts.append(Spoken(text, at, heard.at, before, heard.growth))
     return parts
 
