@@ -178,9 +178,7 @@ class Sentences(Logic):
                 )
         await self._emit(speech, *flush(speech.open, unit.time))
         if withdraws(record):
-            speech.overhear(Early())
-            speech.growth = None
-            speech.let_go()
+            speech.break_off()
         await unit.emit(record)
         speech.spoken = max(speech.spoken, just_below(unit.source))
         if self.is_bulk and isinstance(record, End):  # nothing follows that could ask with it
@@ -189,9 +187,8 @@ class Sentences(Logic):
     async def _ask_now(self, speech: Speech, unit: Unit, control: Control) -> None:
         """The open sentence is consumed: its outcome is the question that is asked now."""
         consumed = [speech.held.pop(offset) for offset in list(speech.held)]
-        speech.open, speech.growth = Open(punctuated=speech.open.punctuated), None
-        speech.let_go()
-        speech.overhear(Early())
+        speech.open = Open(punctuated=speech.open.punctuated)
+        speech.break_off()
         asked = Control(
             action="instant_query",
             id=control.id,

@@ -78,6 +78,12 @@ class Speech:
         if self.growth is not None and clock - self.growth.steps[-1][1] > SPEAKS:
             self.growth = None
 
+    def break_off(self) -> None:
+        """What is being said comes to nothing: no final chunk of it is waited for, and no early sentence settled."""
+        self.overhear(Early())
+        self.growth = None
+        self.let_go()
+
     def let_go(self) -> None:
         """Release first chunks that are of nothing any more."""
         known = [self.growth, *(fragment.heard.growth for fragment in self.open.fragments)]
