@@ -42,9 +42,9 @@ from pipeline.features import letters
 from pipeline.questions import MODELS, detect
 from pipeline.sentences import Cut, Open, Rules, flush, push, talk
 
-HEAD = "{:<11}{:<14}{:>4} {:>6}{:>6}{:>6} {:>7}{:>6}{:>6}{:>6} {:>6}{:>6} {:>6}{:>6}{:>6}  {}"
+HEAD = "{:<12}{:<14}{:>4} {:>6}{:>6}{:>6} {:>7}{:>6}{:>6}{:>6} {:>6}{:>6} {:>6}{:>6}{:>6}  {}"
 LINE = (
-    "{:<11}{:<14}{:>4} {:>6.3f}{:>6.3f}{:>6.3f} {:>7.3f}{:>6.3f}{:>6.3f}{:>6.3f} {:>6.3f}{:>6.3f} {:>6.2f}{:>6.2f}"
+    "{:<12}{:<14}{:>4} {:>6.3f}{:>6.3f}{:>6.3f} {:>7.3f}{:>6.3f}{:>6.3f}{:>6.3f} {:>6.3f}{:>6.3f} {:>6.2f}{:>6.2f}"
     "{:>6.1%}  {}"
 )
 IN_TIME = 1.5  # seconds behind its last final chunk within which a question without marks is asked
@@ -226,9 +226,9 @@ def matched(called: Sequence[Span], reference: Sequence[Span], alone: bool = Tru
 
 def total(results: Sequence[Result]) -> Result:
     """All results together."""
-    *counted, _, _ = Result._fields
+    *counted, waits, ended_by = Result._fields
     counts = [sum((getattr(one, name) for one in results), Counts()) for name in counted]
-    every = [tuple(value for one in results for value in getattr(one, name)) for name in ("waits", "ended_by")]
+    every = [tuple(value for one in results for value in getattr(one, name)) for name in (waits, ended_by)]
     return Result(*counts, *every)  # type: ignore[arg-type]
 
 
