@@ -13,11 +13,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from bench.noise import Noise
+from bench.noise import Noise, heard
 from bench.question_data import Row
 from bench.running import UNKNOWN, Running, Window
 from bench.transformer import PADDING, Listener
-from pipeline.features import plain
 from pipeline.transformer import BEGIN, END
 
 BATCH = 96  # sentences
@@ -47,16 +46,13 @@ class Sample(NamedTuple):
             self.chance.shuffle(order)
             for at in range(0, len(order) - BATCH + 1, SORTED):
                 group = [self.rows[index] for index in order[at : at + SORTED]]
-                encoded = [found.ids for found in self.tokenizer.encode_batch([self._heard(row) for row in group])]
+                said = [heard(row, self.noise, self.chance, HEARD) for row in group]
+                encoded = [found.ids for found in self.tokenizer.encode_batch(said)]
                 by_length = sorted(range(len(group)), key=lambda index: len(encoded[index]))
                 parts = [by_length[first : first + BATCH] for first in range(0, len(by_length) - BATCH + 1, BATCH)]
                 self.chance.shuffle(parts)
                 for part in parts:
                     yield padded([encoded[index] for index in part]), [group[index] for index in part]
-
-    def _heard(self, row: Row) -> str:
-        text = plain(row.text)
-        return self.noise[row.lang].add(text) if self.chance.random() < HEARD else text
 
 
 def window_batches(running: Running, chance: random.Random) -> Iterator[list[Window]]:

@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from pypinyin import lazy_pinyin
+
+from bench.question_data import Row
+from pipeline.features import plain
 
 FILLERS = {"en": ("um", "uh", "like", "well", "so", "yeah"), "zh": ("嗯", "呃", "那个", "就是", "然后", "对")}
 _SOUNDS = {
     letter: str(at) for at, letters in enumerate(("bfpv", "cgjkqsxz", "dt", "l", "mn", "r")) for letter in letters
 }
+
+
+def heard(row: Row, noise: Mapping[str, Noise], chance: random.Random, share: float) -> str:
+    """The `plain` sentence of a row, in `share` of the cases with errors of its language."""
+    text = plain(row.text)
+    return noise[row.lang].add(text) if chance.random() < share else text
 
 
 class Noise:

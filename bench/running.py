@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
-from bench.noise import Noise
+from bench.noise import Noise, heard
 from bench.question_data import Row, runs
 from pipeline.features import plain
 from pipeline.transformer import AT_ONCE
@@ -65,7 +65,7 @@ class Running:
         gap = "" if run[0].lang == "zh" else " "
         text, stops = "", list[int]()
         for row in run:
-            text += (gap if text else "") + self._said(row)
+            text += (gap if text else "") + heard(row, self._noise, self._chance, HEARD)
             stops.append(len(text))
         found = self._tokenizer.encode(text, add_special_tokens=False)
         behind = [end for _, end in found.offsets]
@@ -81,10 +81,6 @@ class Running:
                 asks[starts[-1] + half : last + 1] = [0.0] * (last + 1 - starts[-1] - half)
             starts.append(last + 1)
         return Window(found.ids, ends, asks, run[0].source), starts[:-1]
-
-    def _said(self, row: Row) -> str:
-        text = plain(row.text)
-        return self._noise[row.lang].add(text) if self._chance.random() < HEARD else text
 
 
 def _in_word(text: str, at: int) -> bool:

